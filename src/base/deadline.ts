@@ -1,0 +1,43 @@
+import { AbortedError } from './errors.ts'
+
+export interface DeadlineOptions {
+  /** Milliseconds until the wait gives up. */
+  readonly timeoutMs: number
+  /** Makes the error of a wait that ran out of time. */
+  readonly onTimeout: () => Error
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Waits for `promise`, at most `timeoutMs`, ending early with `AbortedError` when `signal` aborts.
+ * The work behind the promise is not stopped: who started it owns its end. A rejection that arrives
+ * after the wait has ended is observed, never unhandled.
+ */
+export async function withDeadline<T>(promise: Promise<T>, options: DeadlineOptions): Promise<T> {
+  const { timeoutMs, onTimeout, signal } = options
+  throwIfAborted(signal)
+  return await new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => settle(() => reject(onTimeout())), timeoutMs)
+    const onAbort = (): void => settle(() => reject(abortedError(signal)))
+    const settle = (finish: () => void): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      finish()
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    promise.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
+  })
+}
+
+/** Throws `AbortedError` if the signal has been aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortedError(signal)
+}
+
+/** The error of a call that the caller's signal ended. */
+export function abortedError(signal: AbortSignal | undefined): AbortedError {
+  return new AbortedError('The call was aborted by its signal', signal?.reason)
+}

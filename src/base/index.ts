@@ -1,0 +1,19 @@
+export { abortedError, type DeadlineOptions, throwIfAborted, withDeadline } from './deadline.ts'
+export {
+  AbortedError,
+  BootError,
+  CapacityError,
+  DependencyError,
+  type ErrorCode,
+  type ErrorDetails,
+  EXIT_CODES,
+  FileError,
+  InvalidInputError,
+  PackageError,
+  ProtocolError,
+  SandboxClosedError,
+  SandboxError,
+  VmLostError,
+} from './errors.ts'
+export { createLogger, LOG_LEVELS, type LogFields, type LogLevel, type Logger, logLevelFrom } from './logger.ts'
+export { TextRing } from './ring.ts'
