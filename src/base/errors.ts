@@ -28,7 +28,7 @@ export interface ErrorDetails {
   /** The sandbox was used after it ended. */
   SANDBOX_CLOSED: { readonly reason: string }
   /** The caller's signal was aborted; `cause` is the signal's reason. */
-  ABORTED: Record<never, never>
+  ABORTED: { readonly reason?: unknown }
   /** A file operation failed. `errno` is the POSIX name, e.g. `ENOENT`. */
   FILE: { readonly path: string; readonly errno: string }
   /** Something the product depends on is missing or unusable. `fix` is the command or step that mends it. */
