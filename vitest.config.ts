@@ -1,13 +1,23 @@
 import { defineConfig } from 'vitest/config'
 
-// Unit tests stand beside the source and never start a VM; tests under test/ use the real QEMU and the
-// real guest. VM files run one after the other: two machines' worth of emulation on two cores only
-// makes each slower, and one suite per file shares its templates.
+// Three kinds of tests. `unit` stands beside the source, starts no process that matters and no VM. `process` starts
+// real programs on the host (the REPLs, the built command line) but no VM. `vm` uses the real QEMU and the real
+// guest: its files run one after the other, because two machines' worth of emulation on two cores only makes each
+// slower.
 export default defineConfig({
   test: {
     retry: 0,
+    passWithNoTests: false,
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/repository/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'process',
+          include: ['test/**/*.test.ts', 'guest/repl/**/*.test.ts'],
+          exclude: ['test/repository/**', 'test/vm/**', '**/node_modules/**'],
+          testTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: 'vm',
