@@ -1,0 +1,71 @@
+"""Environment entries of a call and of the sandbox, and fresh seeds after a restore."""
+
+import sys
+import time
+from os import environ
+
+__builtins__ = __builtins__.copy()
+
+
+def set_for_good(entries):
+    """Entries of the sandbox, in the order in which they came."""
+    for name, value in entries:
+        environ[name] = value
+    _apply({name for name, _ in entries})
+
+
+def set_for_call(entries):
+    """Sets the entries of one call and gives back what `restore` needs."""
+    previous = [(name, environ.get(name)) for name, _ in entries]
+    set_for_good(entries)
+    return previous
+
+
+def restore(previous):
+    # In reverse: a name that came twice gets back what it had before the first.
+    for name, value in reversed(previous):
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = value
+    _apply({name for name, _ in previous})
+
+
+def parse_entry(payload):
+    name, _, value = payload.decode("utf-8", "surrogateescape").partition("=")
+    return name, value
+
+
+def adopt_search_path():
+    """What Python takes from the environment at its start, had it not been started isolated."""
+    for entry in reversed(environ.get("PYTHONPATH", "").split(":")):
+        if entry and entry not in sys.path:
+            sys.path.insert(1, entry)
+
+
+def reseed(seed):
+    """Reseeds generators that were seeded before the template was saved.
+
+    Only those of modules that are loaded. os.urandom, uuid4 and secrets ask the kernel. The seed of str
+    hashes is fixed when the interpreter starts and stays what the template had.
+    """
+    modules = sys.modules
+    random = modules.get("random")
+    if random is not None:
+        random.seed(seed)
+    numpy_random = modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed([int.from_bytes(seed[i : i + 4], "little") for i in range(0, len(seed), 4)])
+    uuid = modules.get("uuid")
+    if uuid is not None:
+        uuid._node = None  # uuid1 and uuid6: a random node when there is no network card.
+    tempfile = modules.get("tempfile")
+    if tempfile is not None:
+        tempfile._name_sequence = None
+
+
+def _apply(names):
+    if "TZ" in names:
+        time.tzset()
+    if "PYTHONPATH" in names:
+        adopt_search_path()

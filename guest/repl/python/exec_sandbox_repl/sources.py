@@ -1,0 +1,38 @@
+"""Source text of past calls, for tracebacks, warnings and inspect.getsource."""
+
+import linecache
+from _collections import deque
+
+__builtins__ = __builtins__.copy()
+
+# Programs stay readable for inspect until this many characters of newer ones have come: a session may
+# make any number of calls, each with up to 1 MiB of source.
+RETAINED_CHARACTERS = 8_388_608
+
+
+class Sources:
+    def __init__(self):
+        self._count = 0
+        self._names = deque()
+        self._retained = 0
+
+    def register(self, text):
+        """A file name that belongs to this call alone."""
+        self._count += 1
+        name = f"<input-{self._count}>"
+        # The compiler's idea of a line, which str.splitlines does not share (form feed, U+2028).
+        unified = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = [line + "\n" for line in unified.split("\n")]
+        # Without a modification time linecache.checkcache leaves the entry alone.
+        linecache.cache[name] = (len(text), None, lines, name)
+        self._names.append((name, len(text)))
+        self._retained += len(text)
+        while self._retained > RETAINED_CHARACTERS and len(self._names) > 1:
+            oldest, length = self._names.popleft()
+            self._retained -= length
+            linecache.cache.pop(oldest, None)
+        return name
+
+
+def is_input(filename):
+    return filename.startswith("<input-")

@@ -1,0 +1,74 @@
+"""The private descriptor: messages between the agent and this REPL."""
+
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from posix import _exit, close, getpid, read, write
+
+__builtins__ = __builtins__.copy()
+
+# Limits of docs/repl-protocol.md: towards the REPL (a program is at most 1 MiB of UTF-8), and from it.
+RECEIVE_LIMIT = 2_097_152
+SEND_LIMIT = 524_288
+
+# Descriptors from here on are out of the way of user code, which gets the lowest free one, and still
+# below the usual limit of 1 024.
+PRIVATE_DESCRIPTOR_BASE = 900
+
+# sysexits.h EX_PROTOCOL: the agent broke the format or went away in the middle of a message.
+EXIT_PROTOCOL = 76
+
+
+def duplicate_out_of_reach(descriptor):
+    """A close-on-exec duplicate with a high number."""
+    return fcntl(descriptor, F_DUPFD_CLOEXEC, PRIVATE_DESCRIPTOR_BASE)
+
+
+class Wire:
+    def __init__(self, descriptor):
+        self._descriptor = duplicate_out_of_reach(descriptor)
+        close(descriptor)
+        self._owner = getpid()
+        self._pending = b""
+
+    def close_in_child(self):
+        """Called in a forked child, which must neither read the agent's messages nor answer them."""
+        try:
+            close(self._descriptor)
+        except OSError:
+            pass  # User code had closed it.
+        self._descriptor = -1
+
+    def receive(self):
+        """The next (kind, payload); None once the agent has closed its side between two messages.
+
+        A handler that user code installed may raise in here while the REPL is idle. What has been read
+        stays in `_pending`, so calling again continues where it stopped.
+        """
+        while len(self._pending) < 5:
+            if not self._fill():
+                if self._pending:
+                    _exit(EXIT_PROTOCOL)
+                return None
+        length = int.from_bytes(self._pending[1:5], "little")
+        if length > RECEIVE_LIMIT:
+            _exit(EXIT_PROTOCOL)
+        while len(self._pending) < 5 + length:
+            if not self._fill():
+                _exit(EXIT_PROTOCOL)
+        kind = self._pending[:1]
+        payload = self._pending[5 : 5 + length]
+        self._pending = self._pending[5 + length :]
+        return kind, payload
+
+    def _fill(self):
+        data = read(self._descriptor, 65_536)
+        self._pending += data
+        return data != b""
+
+    def send(self, kind, payload=b""):
+        """Sends a message; only the process that the agent started may speak."""
+        if getpid() != self._owner:
+            return
+        message = kind + len(payload).to_bytes(4, "little") + payload
+        offset = 0
+        while offset < len(message):
+            offset += write(self._descriptor, message[offset : offset + 65_536])
