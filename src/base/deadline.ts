@@ -41,3 +41,32 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 export function abortedError(signal: AbortSignal | undefined): AbortedError {
   return new AbortedError('The call was aborted by its signal', signal?.reason)
 }
+
+/**
+ * Waits for `work` unless `signal` aborts first; then rejects with AbortedError at once. The work itself goes on: its
+ * owner ends it, for which `onAbort` is the place.
+ */
+export async function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  onAbort: (error: AbortedError) => void = () => undefined,
+): Promise<T> {
+  if (signal === undefined) return await work
+  return await new Promise<T>((resolve, reject) => {
+    const abort = (): void => {
+      const error = abortedError(signal)
+      onAbort(error)
+      reject(error)
+    }
+    const settle = (finish: () => void): void => {
+      signal.removeEventListener('abort', abort)
+      finish()
+    }
+    work.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}

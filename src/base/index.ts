@@ -1,4 +1,4 @@
-export { abortedError, type DeadlineOptions, throwIfAborted, withDeadline } from './deadline.ts'
+export { abortedError, type DeadlineOptions, throwIfAborted, untilAborted, withDeadline } from './deadline.ts'
 export {
   AbortedError,
   BootError,

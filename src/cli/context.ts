@@ -1,0 +1,13 @@
+import type { Writable } from 'node:stream'
+
+/** What a command may touch: given once, by `main`. */
+export interface CliContext {
+  readonly env: NodeJS.ProcessEnv
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: Writable & { readonly isTTY?: boolean }
+  readonly stderr: Writable & { readonly isTTY?: boolean }
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
+  readonly signal: AbortSignal
+  /** Sets the exit code of the process; the highest one set wins. */
+  readonly exit: (code: number) => void
+}

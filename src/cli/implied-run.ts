@@ -1,0 +1,17 @@
+import { statSync } from 'node:fs'
+
+const NOT_A_SOURCE = ['-h', '--help', '-V', '--version', 'help']
+
+/**
+ * The word `run` may be left out before code given with an option and before an existing file: `sbx -c CODE`,
+ * `sbx script.py`, `sbx -l bash -`.
+ */
+export function withRunImplied(args: readonly string[], commands: readonly string[]): readonly string[] {
+  const [first] = args
+  if (first === undefined || commands.includes(first) || NOT_A_SOURCE.includes(first)) return args
+  return first.startsWith('-') || isFile(first) ? ['run', ...args] : args
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}

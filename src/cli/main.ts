@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { registerCompletionCommand } from './completion-command.ts'
+import type { CliContext } from './context.ts'
+import { registerDoctorCommand } from './doctor-command.ts'
+import { registerImageCommands } from './image-command.ts'
+import { withRunImplied } from './implied-run.ts'
+import { registerRunCommand } from './run-command.ts'
+import { exitCodeOf, explainError } from './terminal.ts'
+
+/** Exit code of a command line that makes no sense. */
+const USAGE = 2
+
+/** 128 + SIGPIPE: what a program exits with whose reader has left. */
+const BROKEN_PIPE = 141
+
+function buildProgram(context: CliContext): Command {
+  const program = new Command('sbx')
+    .description('Run untrusted Python, JavaScript/TypeScript and bash, each in a microVM of its own.')
+    .version(packageVersion(), '-V, --version')
+    .showHelpAfterError('(sbx --help tells more)')
+    .exitOverride()
+  registerRunCommand(program, context)
+  registerDoctorCommand(program, context)
+  registerImageCommands(program, context)
+  registerCompletionCommand(program, context)
+  return program
+}
+
+async function main(): Promise<void> {
+  const interrupt = new AbortController()
+  let exitCode = 0
+  const exit = (code: number): void => {
+    exitCode = Math.max(exitCode, code)
+  }
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    process.on(signal, () => {
+      // The second one does not wait for anything: the VMs die with this process.
+      if (interrupt.signal.aborted) process.exit(code)
+      exit(code)
+      interrupt.abort(new Error(`interrupted by ${signal}`))
+    })
+  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    exit(BROKEN_PIPE)
+    interrupt.abort(error)
+  })
+  const context: CliContext = {
+    env: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: interrupt.signal,
+    exit,
+  }
+  const program = buildProgram(context)
+  try {
+    const args = withRunImplied(
+      process.argv.slice(2),
+      program.commands.map((command) => command.name()),
+    )
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) exit(error.exitCode === 0 ? 0 : USAGE)
+    else {
+      if (!interrupt.signal.aborted) process.stderr.write(explainError(error))
+      exit(exitCodeOf(error))
+    }
+  }
+  process.exitCode = exitCode
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const version = typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : undefined
+  return typeof version === 'string' ? version : 'unknown'
+}
+
+await main()

@@ -1,0 +1,146 @@
+import { availableParallelism } from 'node:os'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { createLogger, InvalidInputError, logLevelFrom } from '../base/index.ts'
+import { LANGUAGE_NAMES, type RunResult } from '../sandbox/index.ts'
+import { Scheduler } from '../scheduler.ts'
+import { ACCELERATORS, type Accelerator } from '../scheduler-options.ts'
+import type { CliContext } from './context.ts'
+import { parseDuration } from './duration.ts'
+import { OrderedOutput } from './ordered-output.ts'
+import { type RunSource, readSources } from './run-sources.ts'
+import { exitCodeOf, explainError, writeAll } from './terminal.ts'
+
+interface RunFlags {
+  readonly code: readonly string[]
+  readonly language?: string
+  readonly timeout?: number
+  readonly memory?: number
+  readonly cpus?: number
+  readonly env: readonly string[]
+  readonly json?: boolean
+  readonly quiet?: boolean
+  readonly debug?: boolean
+  readonly accelerator?: Accelerator
+}
+
+/** Adds `run` to the program. */
+export function registerRunCommand(program: Command, context: CliContext): void {
+  program
+    .command('run')
+    .summary('run code in a fresh VM and exit with its code')
+    .description(
+      "Runs each source in a fresh VM. Output streams unchanged; the exit code is the program's (the worst of several).",
+    )
+    .argument('[files...]', 'files to run; - reads a program from stdin')
+    .option('-c, --code <code>', 'run this code (repeatable)', collect, [])
+    .option('-l, --language <name>', `${LANGUAGE_NAMES.join(', ')} (else by extension or shebang, else python)`)
+    .option('-t, --timeout <duration>', 'time limit, e.g. 30s, 500ms, 2m (default: 30s)', parseDuration)
+    .option('-m, --memory <mib>', 'memory of the VM in MiB (default: 256)', parseInteger)
+    .option('--cpus <count>', 'virtual CPUs (default: 1)', parseInteger)
+    .option('-e, --env <K=V>', 'environment variable; K alone takes its value from here (repeatable)', collect, [])
+    .option('--json', 'print the result as JSON, one line per source, instead of the output')
+    .option('-q, --quiet', "say nothing but the program's own output")
+    .option('--debug', 'boot log and debug log on stderr')
+    .addOption(new Option('--accelerator <name>', 'what the VM runs on').choices(ACCELERATORS))
+    .action(async (files: string[], flags: RunFlags) => await runCommand(files, flags, context))
+}
+
+async function runCommand(files: readonly string[], flags: RunFlags, context: CliContext): Promise<void> {
+  const sources = await readSources({ codes: flags.code, files, language: flags.language }, context.stdin)
+  const env = environmentOf(flags.env, context.env)
+  await using scheduler = new Scheduler({
+    ...(flags.accelerator === undefined ? {} : { accelerator: flags.accelerator }),
+    logger: createLogger(flags.debug === true ? 'debug' : (logLevelFrom(context.env) ?? 'silent')),
+  })
+  const output = new OrderedOutput(sources.length, context)
+  const runOne = async (source: RunSource, index: number): Promise<void> => {
+    const say = (text: string): void => {
+      if (flags.quiet !== true) output.write(index, 'stderr', text)
+    }
+    try {
+      const result = await scheduler.run(source.code, {
+        language: source.language,
+        env,
+        signal: context.signal,
+        ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
+        ...(flags.memory === undefined ? {} : { memoryMb: flags.memory }),
+        ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
+        ...(flags.debug === true ? { onBootLog: (text: string) => void writeAll(context.stderr, text) } : {}),
+        ...(flags.json === true
+          ? {}
+          : {
+              onStdout: async (_: string, bytes: Uint8Array) => await output.write(index, 'stdout', bytes),
+              onStderr: async (_: string, bytes: Uint8Array) => await output.write(index, 'stderr', bytes),
+            }),
+      })
+      if (flags.json === true) await output.write(index, 'stdout', `${JSON.stringify(result)}\n`)
+      else for (const note of notesOn(result, flags)) say(note)
+      if (flags.debug === true) say(timingLine(result))
+      context.exit(result.exitCode)
+    } catch (error) {
+      // An aborted run is the user's own doing; the first error of each source is told where its output would stand.
+      if (!context.signal.aborted) await output.write(index, 'stderr', explainError(error))
+      context.exit(exitCodeOf(error))
+    } finally {
+      await output.finish(index)
+    }
+  }
+  await inParallel(sources, Math.max(1, availableParallelism()), runOne)
+}
+
+/** Runs `work` over all items, at most `width` at a time, starting them in order. */
+async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next
+      next += 1
+      await work(items[index] as T, index)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
+}
+
+function notesOn(result: RunResult, flags: RunFlags): readonly string[] {
+  const notes: string[] = []
+  if (result.stdoutTruncated) notes.push('sbx: stdout was cut at 1 000 000 bytes\n')
+  if (result.stderrTruncated) notes.push('sbx: stderr was cut at 100 000 bytes\n')
+  if (result.reason === 'timeout')
+    notes.push(`sbx: the program ran into its time limit of ${(flags.timeout ?? 30_000) / 1000} s (-t sets it)\n`)
+  if (result.reason === 'memory') notes.push('sbx: the VM ran out of memory (-m gives it more)\n')
+  return notes
+}
+
+function timingLine(result: RunResult): string {
+  const phases = Object.entries(result.timing).map(([phase, ms]) => `${phase}=${Number(ms).toFixed(1)}`)
+  return `[timing] source=${result.source} ${phases.join(' ')}\n`
+}
+
+function environmentOf(entries: readonly string[], environment: NodeJS.ProcessEnv): Record<string, string> {
+  const env: Record<string, string> = {}
+  for (const entry of entries) {
+    const equals = entry.indexOf('=')
+    const name = equals === -1 ? entry : entry.slice(0, equals)
+    const value = equals === -1 ? environment[name] : entry.slice(equals + 1)
+    if (value === undefined) {
+      throw new InvalidInputError(`-e ${name}: expected NAME=VALUE, or the name of a variable that is set here`, {
+        field: `env.${name}`,
+      })
+    }
+    env[name] = value
+  }
+  return env
+}
+
+function collect(value: string, previous: readonly string[]): readonly string[] {
+  return [...previous, value]
+}
+
+function parseInteger(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
+  return Number(text)
+}

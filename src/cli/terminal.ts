@@ -1,0 +1,45 @@
+import type { Writable } from 'node:stream'
+import { BootError, type ErrorCode, EXIT_CODES, SandboxError, VmLostError } from '../base/index.ts'
+
+/** Exit code when the tool itself failed for a reason that is not one of its own errors. */
+const FAILURE = 125
+
+/** Lines of boot log and stderr shown with an error; `--debug` shows everything. */
+const TAIL_LINES = 15
+
+/** What an error says on the terminal: the message, how to mend it, and the last words of the VM. */
+export function explainError(error: unknown): string {
+  if (!(error instanceof SandboxError))
+    return `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+  const lines = [`sbx: ${error.message}`]
+  const details: Readonly<Record<string, unknown>> = { ...error.details }
+  if (typeof details['fix'] === 'string') lines.push(`sbx: to mend it: ${details['fix']}`)
+  if (error instanceof BootError || error instanceof VmLostError) {
+    lines.push(...quoted('boot log', details['bootLog']), ...quoted('QEMU', details['stderr']))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** The exit code of an error that ended the command. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof SandboxError ? EXIT_CODES[error.code as ErrorCode] : FAILURE
+}
+
+/** Writes and waits until the stream wants more: a slow terminal or pipe slows the program down. */
+export async function writeAll(stream: Writable, chunk: Uint8Array | string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write(chunk, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+function quoted(label: string, text: unknown): readonly string[] {
+  if (typeof text !== 'string' || text.trim() === '') return []
+  const lines = text.trimEnd().split('\n').slice(-TAIL_LINES)
+  return lines.map((line) => `  ${label} | ${printable(line)}`)
+}
+
+// Text from the guest or from QEMU: it may not move the cursor or change the terminal.
+function printable(line: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '·').slice(0, 500)
+}

@@ -1,0 +1,163 @@
+import { z } from 'zod'
+import { InvalidInputError } from '../base/index.ts'
+import { checkEnv } from './input-checks.ts'
+import { type Language, parseLanguage } from './language.ts'
+
+/** What a sandbox is made with. Also accepted by `Scheduler.run`. */
+export interface SandboxOptions {
+  /** `python`, `javascript` (also TypeScript and JSX) or `bash`; aliases `py js ts node sh shell raw`. @default 'python' */
+  readonly language?: string
+  /** Memory of the VM in MiB, 128–65536. @default the scheduler's `memoryMb` */
+  readonly memoryMb?: number
+  /** Virtual CPUs, 1–8. @default the scheduler's `cpus` */
+  readonly cpus?: number
+  /** Time limit of each run in milliseconds, 1 000–86 400 000. @default the scheduler's `timeoutMs` */
+  readonly timeoutMs?: number
+  /** A session unused for this many milliseconds closes itself; 0 = never. @default the scheduler's `idleTimeoutMs` */
+  readonly idleTimeoutMs?: number
+  /** Environment of every program in the sandbox: ≤ 100 entries. @default {} */
+  readonly env?: Readonly<Record<string, string>>
+  /** Gets the boot log (kernel, agent) as it comes. What it throws is ignored. */
+  readonly onBootLog?: (text: string) => void
+  /** Your own notes, returned by `info()`. */
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Ends the creation, and for `run` the run. */
+  readonly signal?: AbortSignal
+}
+
+/** Called with text as it arrives and the bytes it was decoded from. A returned promise slows the program down. */
+export type OutputCallback = (text: string, bytes: Uint8Array) => void | Promise<void>
+
+/** Options of one `runCode`. */
+export interface RunCodeOptions {
+  /** @default the sandbox's language */
+  readonly language?: string
+  /** Name of an independent interpreter within the sandbox: letters, digits, `-`, `_`, at most 64. @default 'default' */
+  readonly context?: string
+  /** Environment for this call only. @default {} */
+  readonly env?: Readonly<Record<string, string>>
+  /** Milliseconds, 1 000–86 400 000. @default the sandbox's */
+  readonly timeoutMs?: number
+  readonly onStdout?: OutputCallback
+  readonly onStderr?: OutputCallback
+  /** Called with each displayed value as it arrives. */
+  readonly onResult?: (value: DisplayedValue) => void | Promise<void>
+  /** Ends the program and rejects the call with AbortedError; the session stays alive. */
+  readonly signal?: AbortSignal
+}
+
+/** A displayed value: MIME type → data, and `text` for its `text/plain` form. */
+export interface DisplayedValue {
+  readonly text?: string
+  readonly [mimeType: string]: unknown
+}
+
+/** Options after defaults and checks. */
+export interface ResolvedSandboxOptions {
+  readonly language: Language
+  readonly memoryMb: number
+  readonly cpus: number
+  readonly timeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly env: Readonly<Record<string, string>>
+  readonly onBootLog: ((text: string) => void) | undefined
+  readonly metadata: Readonly<Record<string, string>>
+  readonly signal: AbortSignal | undefined
+}
+
+export type SandboxDefaults = Pick<ResolvedSandboxOptions, 'memoryMb' | 'cpus' | 'timeoutMs' | 'idleTimeoutMs'>
+
+export const limits = {
+  memoryMb: z.number().int().min(128).max(65_536),
+  cpus: z.number().int().min(1).max(8),
+  timeoutMs: z.number().int().min(1_000).max(86_400_000),
+  idleTimeoutMs: z.number().int().min(0).max(86_400_000),
+} as const
+
+const callback = z.custom<(...values: never[]) => void>((value) => typeof value === 'function', 'expected a function')
+const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal')
+
+const sandboxSchema = z.strictObject({
+  language: z.string().optional(),
+  memoryMb: limits.memoryMb.optional(),
+  cpus: limits.cpus.optional(),
+  timeoutMs: limits.timeoutMs.optional(),
+  idleTimeoutMs: limits.idleTimeoutMs.optional(),
+  env: z.unknown().optional(),
+  onBootLog: callback.optional(),
+  metadata: z.record(z.string().max(256), z.string().max(4096)).optional(),
+  signal: signal.optional(),
+})
+
+const runCodeSchema = z.strictObject({
+  language: z.string().optional(),
+  context: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1–64 letters, digits, "-" or "_"')
+    .optional(),
+  env: z.unknown().optional(),
+  timeoutMs: limits.timeoutMs.optional(),
+  onStdout: callback.optional(),
+  onStderr: callback.optional(),
+  onResult: callback.optional(),
+  signal: signal.optional(),
+})
+
+/**
+ * Checks the options of a sandbox and fills in the defaults.
+ * @throws InvalidInputError naming the option, what was expected and what was given
+ */
+export function resolveSandboxOptions(options: SandboxOptions, defaults: SandboxDefaults): ResolvedSandboxOptions {
+  parseOptions(sandboxSchema, options)
+  return Object.freeze({
+    language: parseLanguage(options.language ?? 'python'),
+    memoryMb: options.memoryMb ?? defaults.memoryMb,
+    cpus: options.cpus ?? defaults.cpus,
+    timeoutMs: options.timeoutMs ?? defaults.timeoutMs,
+    idleTimeoutMs: options.idleTimeoutMs ?? defaults.idleTimeoutMs,
+    env: checkEnv(options.env, 'env'),
+    onBootLog: options.onBootLog,
+    metadata: Object.freeze({ ...options.metadata }),
+    signal: options.signal,
+  })
+}
+
+/** Checks the options of one run; see `RunCodeOptions` for the defaults, which the sandbox fills in. */
+export function checkRunCodeOptions(options: RunCodeOptions): void {
+  parseOptions(runCodeSchema, options)
+}
+
+/**
+ * Checks `options` against a schema.
+ * @throws InvalidInputError with the path of the first wrong option and both what was expected and what was given
+ */
+export function parseOptions(schema: z.ZodType, options: unknown): void {
+  const parsed = schema.safeParse(options)
+  if (parsed.success) return
+  const issue = parsed.error.issues[0]
+  const path = issue?.path.join('.') ?? ''
+  const field = path === '' ? 'options' : path
+  const given = shortly(valueAt(options, issue?.path ?? []))
+  const unknown =
+    issue?.code === 'unrecognized_keys'
+      ? `unknown option ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
+      : undefined
+  throw new InvalidInputError(`${field}: ${unknown ?? `${issue?.message ?? 'invalid'}, got ${given}`}`, {
+    field: issue?.code === 'unrecognized_keys' ? (issue.keys[0] ?? field) : field,
+  })
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let current = value
+  for (const key of path) {
+    if (typeof current !== 'object' || current === null) return undefined
+    current = Reflect.get(current, key)
+  }
+  return current
+}
+
+function shortly(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  const text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value))
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}

@@ -1,0 +1,64 @@
+import type { DisplayedValue } from './options.ts'
+
+/** How the VM of a run came to be. */
+export const SOURCES = ['pool', 'memory-snapshot', 'disk-snapshot', 'cold-boot'] as const
+export type Source = (typeof SOURCES)[number]
+
+/** Why a program ended; never guessed from its exit code. */
+export type EndReason = 'exit' | 'signal' | 'timeout' | 'memory'
+
+/** Measured milliseconds of each phase that took place; a phase that did not is absent, never 0 by decree. */
+export interface Timing {
+  /** Checking the host and starting QEMU until it answers. */
+  readonly setupMs?: number
+  /** From QEMU's start of the guest until the agent said hello. */
+  readonly bootMs?: number
+  /** Handing clock, entropy and environment to the guest. */
+  readonly connectMs?: number
+  /** Starting the interpreter. */
+  readonly spawnMs?: number
+  /** From handing the program over until its end was reported. */
+  readonly executeMs: number
+  /** Ending the VM; only in the result of a one-shot run. */
+  readonly teardownMs?: number
+  /** From the call to its result. */
+  readonly totalMs: number
+}
+
+export interface Usage {
+  /** CPU milliseconds of the interpreter and the children it waited for. */
+  readonly guestCpuMs: number
+  /** Peak resident bytes of the interpreter. */
+  readonly guestPeakBytes: number
+}
+
+/** The uncaught error that ended a program, as its interpreter reported it. */
+export interface ProgramError {
+  readonly name: string
+  readonly message: string
+  readonly traceback: string
+}
+
+/** What a run gives. A program that fails is a result, not an exception. */
+export interface RunResult {
+  readonly stdout: string
+  readonly stderr: string
+  /** stdout was longer than 1 000 000 bytes; the rest was dropped. */
+  readonly stdoutTruncated: boolean
+  /** stderr was longer than 100 000 bytes; the rest was dropped. */
+  readonly stderrTruncated: boolean
+  /** 0–255; 128+n for signal n, 124 for a time-out, 137 for memory. */
+  readonly exitCode: number
+  readonly reason: EndReason
+  /** Whether the session's state survived the run. */
+  readonly state: 'kept' | 'reset'
+  /** Values displayed by the program: its last expression, `display(…)`. */
+  readonly results: readonly DisplayedValue[]
+  readonly error?: ProgramError
+  readonly source: Source
+  readonly timing: Timing
+  readonly usage: Usage
+}
+
+/** Bytes of output passed on per stream (semantics §2). */
+export const OUTPUT_LIMITS = { stdout: 1_000_000, stderr: 100_000 } as const

@@ -1,0 +1,165 @@
+import { untilAborted } from '../base/index.ts'
+import { type RunEnd, type RunRequest, runCode, STREAMS, type Vm } from '../vm/index.ts'
+import { parseDisplayedValue } from './displayed-value.ts'
+import type { DisplayedValue, RunCodeOptions } from './options.ts'
+import { collectOutput } from './output.ts'
+
+/** What one run gave, before timing and source are added. */
+export interface RunOutcome {
+  readonly end: RunEnd
+  readonly stdout: string
+  readonly stderr: string
+  readonly results: readonly DisplayedValue[]
+}
+
+/** A run under way: `outcome` for the caller, `finished` for the queue. */
+export interface RunCall {
+  /** Rejects at once on abort; on a lost VM, a broken protocol or a callback that threw. */
+  readonly outcome: Promise<RunOutcome>
+  /** Resolves, never rejects, when the program has really ended and the context is free. */
+  readonly finished: Promise<void>
+}
+
+type Callbacks = Pick<RunCodeOptions, 'onStdout' | 'onStderr' | 'onResult' | 'signal'>
+
+/**
+ * The guest ends a program that ignores SIGINT and SIGTERM 5 s after its time-out (docs/protocol.md); a guest that has
+ * not answered so long after that is hung, and its VM is ended.
+ */
+const LADDER_MS = 5_000
+const GRACE_MS = 15_000
+
+/** Runs code on a VM and collects what it gives. */
+export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): RunCall {
+  const { signal } = callbacks
+  const results: DisplayedValue[] = []
+  const watch = new UserCode()
+  const delivery = new OrderedDelivery(watch, callbacks.onResult, (error) => fail(error))
+  const exchange = runCode(vm.channel, request, ({ data }) => {
+    const value = parseDisplayedValue(data)
+    results.push(value)
+    delivery.push(value)
+  })
+  let failure: { readonly error: unknown } | undefined
+  const fail = (error: unknown): void => {
+    failure ??= { error }
+    exchange.cancel()
+    limit.restart(LADDER_MS + GRACE_MS)
+  }
+  const limit = new ResponseLimit(watch, () => {
+    vm.end(`it did not answer ${GRACE_MS / 1000} s after the end of a program was due`)
+  })
+  if (request.timeoutMs > 0) limit.restart(request.timeoutMs + LADDER_MS + GRACE_MS)
+  else limit.holdOpen()
+
+  const collect = async (stream: 'stdout' | 'stderr'): Promise<string> => {
+    const output = await collectOutput(exchange.readable(STREAMS[stream]), {
+      name: stream,
+      limit: stream === 'stdout' ? request.stdoutLimit : request.stderrLimit,
+      callback: stream === 'stdout' ? callbacks.onStdout : callbacks.onStderr,
+      onCallback: (change) => watch.change(change),
+      onCallbackError: fail,
+    })
+    return output.text
+  }
+
+  const perform = async (): Promise<RunOutcome> => {
+    const outputs = Promise.all([collect('stdout'), collect('stderr')])
+    // Observed here so that a failure of the response, which comes first, leaves no unhandled rejection.
+    outputs.catch(() => undefined)
+    try {
+      const end = await exchange.response
+      const [stdout, stderr] = await outputs
+      await delivery.drained()
+      if (failure !== undefined) throw failure.error
+      return { end, stdout, stderr, results }
+    } catch (error) {
+      throw failure !== undefined && error !== failure.error ? failure.error : await vm.explain(error, true)
+    } finally {
+      limit.stop()
+    }
+  }
+
+  const whole = perform()
+  const outcome = untilAborted(whole, signal, fail)
+  return {
+    outcome,
+    finished: whole.then(
+      () => undefined,
+      () => undefined,
+    ),
+  }
+}
+
+/** Knows whether one of the caller's callbacks is running: that time is not the guest's. */
+class UserCode {
+  #running = 0
+
+  change(by: 1 | -1): void {
+    this.#running += by
+  }
+
+  get running(): boolean {
+    return this.#running > 0
+  }
+}
+
+/** Calls `onResult` for one value after the other, in order. */
+class OrderedDelivery {
+  readonly #watch: UserCode
+  readonly #callback: RunCodeOptions['onResult']
+  readonly #onError: (error: unknown) => void
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(watch: UserCode, callback: RunCodeOptions['onResult'], onError: (error: unknown) => void) {
+    this.#watch = watch
+    this.#callback = callback
+    this.#onError = onError
+  }
+
+  push(value: DisplayedValue): void {
+    const callback = this.#callback
+    if (callback === undefined) return
+    this.#watch.change(1)
+    this.#last = this.#last
+      .then(async () => await callback(value))
+      .catch((error: unknown) => this.#onError(error))
+      .finally(() => this.#watch.change(-1))
+  }
+
+  async drained(): Promise<void> {
+    await this.#last
+  }
+}
+
+/**
+ * The host's own limit on the guest's answer. It also holds the caller's process open while a call is under way: the VM
+ * itself does not. Time in which the caller's callbacks run does not count.
+ */
+class ResponseLimit {
+  readonly #watch: UserCode
+  readonly #onExpired: () => void
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(watch: UserCode, onExpired: () => void) {
+    this.#watch = watch
+    this.#onExpired = onExpired
+  }
+
+  restart(ms: number): void {
+    this.stop()
+    this.#timer = setTimeout(() => {
+      if (this.#watch.running) this.restart(GRACE_MS)
+      else this.#onExpired()
+    }, ms)
+  }
+
+  holdOpen(): void {
+    this.stop()
+    this.#timer = setInterval(() => undefined, 2 ** 31 - 1)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}

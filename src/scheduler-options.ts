@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import { createLogger, InvalidInputError, type Logger, LOG_LEVELS, logLevelFrom } from './base/index.ts'
+import { limits, parseOptions } from './sandbox/index.ts'
+
+/** How sandboxes are made unless they say otherwise. */
+export interface SchedulerOptions {
+  /** Memory of each VM in MiB, 128–65536. @default 256 */
+  readonly memoryMb?: number
+  /** Virtual CPUs of each VM, 1–8. @default 1 */
+  readonly cpus?: number
+  /** Time limit of each run in milliseconds, 1 000–86 400 000. @default 30 000 */
+  readonly timeoutMs?: number
+  /** A session unused for this many milliseconds closes itself; 0 = never. @default 300 000 */
+  readonly idleTimeoutMs?: number
+  /**
+   * `kvm` or `tcg`; `auto` takes KVM where a probe has shown that it runs our kernel, else TCG.
+   * @default $EXEC_SANDBOX_ACCELERATOR, else 'auto'
+   */
+  readonly accelerator?: Accelerator
+  /**
+   * `off` runs QEMU without its jail, for containers that forbid namespaces: a guest that takes over QEMU then has the
+   * rights of this process. @default 'required'
+   */
+  readonly jail?: JailMode
+  /** @default $EXEC_SANDBOX_CACHE_DIR, else $XDG_CACHE_HOME/exec-sandbox, else ~/.cache/exec-sandbox */
+  readonly cacheDir?: string
+  /** @default /run/exec-sandbox for root, else $XDG_RUNTIME_DIR/exec-sandbox */
+  readonly runtimeDir?: string
+  /** @default silent, or lines on stderr from the level that $EXEC_SANDBOX_LOG_LEVEL names */
+  readonly logger?: Logger
+}
+
+export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export type Accelerator = (typeof ACCELERATORS)[number]
+export const JAIL_MODES = ['required', 'off'] as const
+export type JailMode = (typeof JAIL_MODES)[number]
+
+/** Scheduler options after defaults, environment and checks. */
+export interface ResolvedSchedulerOptions {
+  readonly memoryMb: number
+  readonly cpus: number
+  readonly timeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly accelerator: Accelerator
+  readonly jail: JailMode
+  readonly cacheDir: string | undefined
+  readonly runtimeDir: string | undefined
+  readonly logger: Logger
+}
+
+const loggerLike = z.custom<Logger>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    ['debug', 'info', 'warn', 'error'].every((level) => typeof Reflect.get(value, level) === 'function'),
+  'expected an object with the methods debug, info, warn and error',
+)
+
+const schema = z.strictObject({
+  memoryMb: limits.memoryMb.optional(),
+  cpus: limits.cpus.optional(),
+  timeoutMs: limits.timeoutMs.optional(),
+  idleTimeoutMs: limits.idleTimeoutMs.optional(),
+  accelerator: z.enum(ACCELERATORS).optional(),
+  jail: z.enum(JAIL_MODES).optional(),
+  cacheDir: z.string().min(1).optional(),
+  runtimeDir: z.string().min(1).optional(),
+  logger: loggerLike.optional(),
+})
+
+/**
+ * Checks the options, then the environment, and fills in the defaults.
+ * @throws InvalidInputError naming the option or variable
+ */
+export function resolveSchedulerOptions(
+  options: SchedulerOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+): ResolvedSchedulerOptions {
+  parseOptions(schema, options)
+  return Object.freeze({
+    memoryMb: options.memoryMb ?? 256,
+    cpus: options.cpus ?? 1,
+    timeoutMs: options.timeoutMs ?? 30_000,
+    idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
+    accelerator: options.accelerator ?? acceleratorFrom(environment),
+    jail: options.jail ?? 'required',
+    cacheDir: options.cacheDir,
+    runtimeDir: options.runtimeDir,
+    logger: options.logger ?? defaultLogger(environment),
+  })
+}
+
+function acceleratorFrom(environment: Readonly<Record<string, string | undefined>>): Accelerator {
+  const value = environment['EXEC_SANDBOX_ACCELERATOR']
+  if (value === undefined || value === '') return 'auto'
+  const accelerator = ACCELERATORS.find((name) => name === value)
+  if (accelerator !== undefined) return accelerator
+  throw new InvalidInputError(
+    `EXEC_SANDBOX_ACCELERATOR: expected one of ${ACCELERATORS.join(', ')}, got ${JSON.stringify(value)}`,
+    { field: 'EXEC_SANDBOX_ACCELERATOR' },
+  )
+}
+
+function defaultLogger(environment: Readonly<Record<string, string | undefined>>): Logger {
+  const level = logLevelFrom(environment)
+  if (level !== undefined) return createLogger(level)
+  throw new InvalidInputError(
+    `EXEC_SANDBOX_LOG_LEVEL: expected one of ${LOG_LEVELS.join(', ')}, got ${JSON.stringify(environment['EXEC_SANDBOX_LOG_LEVEL'])}`,
+    { field: 'EXEC_SANDBOX_LOG_LEVEL' },
+  )
+}

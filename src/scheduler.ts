@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto'
+import { SandboxClosedError, throwIfAborted, untilAborted } from './base/index.ts'
+import { type HostPaths, resolvePaths } from './host/index.ts'
+import { type Image, openImage } from './image/index.ts'
+import { type AcceleratorVerdict, decideAccelerator, planVm, type VmPlan } from './qemu/index.ts'
+import {
+  checkCode,
+  type ResolvedSandboxOptions,
+  resolveSandboxOptions,
+  type RunCodeOptions,
+  type RunResult,
+  Sandbox,
+  type SandboxOptions,
+} from './sandbox/index.ts'
+import { type ResolvedSchedulerOptions, resolveSchedulerOptions, type SchedulerOptions } from './scheduler-options.ts'
+import { launchVm } from './vm/index.ts'
+
+/** Options of a one-shot run: those of its sandbox, and the callbacks of its one call. */
+export type RunOptions = Omit<SandboxOptions, 'idleTimeoutMs'> &
+  Pick<RunCodeOptions, 'onStdout' | 'onStderr' | 'onResult'>
+
+/** Counters of a scheduler since it was made. */
+export interface SchedulerStats {
+  /** Sandboxes that live now. */
+  readonly sandboxes: number
+  /** VMs booted, and boots that failed and were tried again. */
+  readonly boots: number
+  readonly bootRetries: number
+  /** What the VMs run on; undefined until the first one. */
+  readonly accelerator: 'kvm' | 'tcg' | undefined
+  readonly jail: 'required' | 'off'
+}
+
+/** What is found out once per scheduler, at its first use. */
+interface Foundation {
+  readonly image: Image
+  readonly verdict: AcceleratorVerdict
+}
+
+/**
+ * Makes sandboxes and one-shot runs. The composition root: what the parts need from each other, they get here.
+ *
+ * Holds nothing until the first use, and never holds the process open.
+ */
+export class Scheduler implements AsyncDisposable {
+  readonly #options: ResolvedSchedulerOptions
+  readonly #paths: HostPaths
+  readonly #live = new Set<Sandbox>()
+  readonly #launches = new Set<Promise<unknown>>()
+  readonly #closing = new AbortController()
+  #foundation: Promise<Foundation> | undefined
+  #closed: Promise<void> | undefined
+  #verdict: AcceleratorVerdict | undefined
+  #boots = 0
+  #bootRetries = 0
+
+  /** @throws InvalidInputError for a wrong option or environment variable */
+  constructor(options: SchedulerOptions = {}) {
+    this.#options = resolveSchedulerOptions(options, process.env)
+    this.#paths = resolvePaths(process.env, { cacheDir: this.#options.cacheDir, runtimeDir: this.#options.runtimeDir })
+  }
+
+  /**
+   * Runs one program in a VM of its own, which is destroyed before the result is returned.
+   * @throws InvalidInputError · DependencyError · BootError · VmLostError · AbortedError
+   */
+  async run(code: string, options: RunOptions = {}): Promise<RunResult> {
+    const startedAt = performance.now()
+    const { onStdout, onStderr, onResult, ...sandboxOptions } = options
+    const source = checkCode(code)
+    const sandbox = await this.create({ ...sandboxOptions, idleTimeoutMs: 0 })
+    let result: RunResult
+    let executedAt: number
+    try {
+      result = await sandbox.runCode(source, dropUndefined({ onStdout, onStderr, onResult, signal: options.signal }))
+      executedAt = performance.now()
+    } finally {
+      await sandbox.close()
+    }
+    const endedAt = performance.now()
+    const timing = {
+      ...sandbox.info().launch,
+      ...result.timing,
+      teardownMs: endedAt - executedAt,
+      totalMs: endedAt - startedAt,
+    }
+    return { ...result, timing }
+  }
+
+  /**
+   * Makes a sandbox whose interpreters keep their state from call to call. The caller closes it.
+   * @throws InvalidInputError · DependencyError · BootError · AbortedError
+   */
+  async create(options: SandboxOptions = {}): Promise<Sandbox> {
+    const resolved = resolveSandboxOptions(options, this.#options)
+    throwIfAborted(resolved.signal)
+    this.#throwIfClosed()
+    const launch = this.#launch(resolved)
+    this.#launches.add(launch)
+    try {
+      return await launch
+    } catch (error) {
+      if (this.#closed !== undefined && !resolved.signal?.aborted) this.#throwIfClosed()
+      throw error
+    } finally {
+      this.#launches.delete(launch)
+    }
+  }
+
+  /**
+   * Checks everything the first sandbox needs: image, jail, accelerator.
+   * @throws DependencyError that says what is missing and how to get it
+   */
+  async ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#throwIfClosed()
+    await this.#found(options.signal)
+  }
+
+  stats(): SchedulerStats {
+    return {
+      sandboxes: this.#live.size,
+      boots: this.#boots,
+      bootRetries: this.#bootRetries,
+      accelerator: this.#verdict?.accelerator,
+      jail: this.#options.jail,
+    }
+  }
+
+  /** Ends launches in progress and all sandboxes, and waits until their VMs are dead. Joins a close in progress. */
+  async close(): Promise<void> {
+    this.#closed ??= this.#shutDown()
+    await this.#closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#closing.abort(new Error('the scheduler was closed'))
+    await Promise.allSettled(this.#launches)
+    await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
+  }
+
+  async #launch(options: ResolvedSandboxOptions): Promise<Sandbox> {
+    const signal =
+      options.signal === undefined ? this.#closing.signal : AbortSignal.any([options.signal, this.#closing.signal])
+    const vm = await launchVm(await this.#plan(options, signal), {
+      language: options.language,
+      // The name says nothing about the host, and differs between any two VMs.
+      hostname: `sandbox-${randomBytes(4).toString('hex')}`,
+      env: options.env,
+      onBootLog: options.onBootLog,
+      signal,
+      logger: this.#options.logger,
+      onBoot: () => {
+        this.#boots += 1
+      },
+      onRetry: () => {
+        this.#bootRetries += 1
+      },
+    })
+    const sandbox = new Sandbox(vm, options, 'cold-boot')
+    this.#live.add(sandbox)
+    void sandbox.closed.then(() => this.#live.delete(sandbox))
+    return sandbox
+  }
+
+  async #plan(options: ResolvedSandboxOptions, signal: AbortSignal): Promise<VmPlan> {
+    const { image, verdict } = await this.#found(signal)
+    return await planVm({
+      image,
+      verdict,
+      memoryMb: options.memoryMb,
+      cpus: options.cpus,
+      jail: this.#options.jail,
+      paths: this.#paths,
+      env: process.env,
+      verbose: options.onBootLog !== undefined,
+    })
+  }
+
+  // Shared by all who wait for it; a failure is not kept, so that the next call sees a host that was mended meanwhile.
+  async #found(signal: AbortSignal | undefined): Promise<Foundation> {
+    this.#foundation ??= this.#explore().catch((error: unknown) => {
+      this.#foundation = undefined
+      throw error
+    })
+    return await untilAborted(this.#foundation, signal)
+  }
+
+  async #explore(): Promise<Foundation> {
+    const image = await openImage({ paths: this.#paths, env: process.env })
+    const verdict = await decideAccelerator({
+      requested: this.#options.accelerator,
+      image,
+      paths: this.#paths,
+      env: process.env,
+      jail: this.#options.jail,
+      logger: this.#options.logger,
+      signal: this.#closing.signal,
+    })
+    this.#verdict = verdict
+    return { image, verdict }
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed !== undefined) {
+      throw new SandboxClosedError('The scheduler has been closed. Create a new one.', { reason: 'closed' })
+    }
+  }
+}
+
+/** Leaves out what is undefined: an option given as undefined is an option not given. */
+function dropUndefined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {}
+  for (const key of Object.keys(options) as (keyof T)[]) {
+    const value = options[key]
+    if (value !== undefined) kept[key] = value as Exclude<T[typeof key], undefined>
+  }
+  return kept
+}

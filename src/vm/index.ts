@@ -1,0 +1,13 @@
+export {
+  type ExecEnd,
+  execProgram,
+  type ExecRequest,
+  type RunEnd,
+  type RunRequest,
+  runCode,
+  signalProgram,
+  STREAMS,
+} from './agent-client.ts'
+export { BOOT_LIMIT_MS, BOOT_TRIES } from './boot-retry.ts'
+export { launchVm, type LaunchOptions } from './launch.ts'
+export { type LaunchTiming, Vm, type VmEnd } from './vm.ts'

@@ -1,0 +1,140 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  abortedError,
+  AbortedError,
+  BootError,
+  type Logger,
+  ProtocolError,
+  SandboxError,
+  throwIfAborted,
+  withDeadline,
+} from '../base/index.ts'
+import { Channel } from '../channel/index.ts'
+import { canPass, describeExit, QemuProcess, type VmPlan } from '../qemu/index.ts'
+import { resumeGuest, startRepl } from './agent-client.ts'
+import { BOOT_LIMIT_MS, nextBootDelayMs } from './boot-retry.ts'
+import { EXIT_CAUSE_WAIT_MS, Vm } from './vm.ts'
+
+export interface LaunchOptions {
+  /** The interpreter that is warm when the VM is handed over. */
+  readonly language: string
+  readonly hostname: string
+  readonly env: Readonly<Record<string, string>>
+  readonly onBootLog: ((text: string) => void) | undefined
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  /** Called when a VM has booted, and when a boot failed and is tried again. */
+  readonly onBoot: () => void
+  readonly onRetry: () => void
+}
+
+/** The interpreter's context that a launch starts. */
+const DEFAULT_CONTEXT = 'default'
+
+/**
+ * Launches a VM and returns it ready to run code. A boot that fails for a cause that can pass is tried again.
+ * @throws BootError with boot log and stderr · DependencyError · AbortedError. Nothing is left behind.
+ */
+export async function launchVm(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const vm = await bootOnce(plan, options)
+      options.onBoot()
+      return vm
+    } catch (error) {
+      throwIfAborted(options.signal)
+      const retryable = error instanceof SandboxError && error.retryable
+      const delayMs = nextBootDelayMs(attempt, retryable, Math.random())
+      if (delayMs === undefined) throw error
+      options.onRetry()
+      options.logger.warn('boot failed, trying again', { attempt, delayMs, cause: error.message })
+      await delay(delayMs, undefined, { signal: options.signal }).catch(() => {
+        throw abortedError(options.signal)
+      })
+    }
+  }
+}
+
+/** One boot: each phase is measured, and whatever fails takes QEMU with it. */
+async function bootOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
+  const { signal, logger, language, onBootLog } = options
+  const clock = new PhaseClock(logger)
+  const qemu = await QemuProcess.start(plan, { signal, logger, ...(onBootLog === undefined ? {} : { onBootLog }) })
+  let channel: Channel | undefined
+  try {
+    const boot = new Boot(qemu, signal)
+    const setupMs = clock.lap('setup')
+    channel = await boot.phase(
+      'hello',
+      Channel.open(qemu.channelSocket, { signal, logger, helloTimeoutMs: BOOT_LIMIT_MS }),
+    )
+    const bootMs = clock.lap('boot')
+    await boot.phase('resume', resumeGuest(channel, { hostname: options.hostname, env: options.env, signal }))
+    const connectMs = clock.lap('connect')
+    await boot.phase(`start ${language}`, startRepl(channel, { language, context: DEFAULT_CONTEXT, signal }))
+    const spawnMs = clock.lap('spawn')
+    return new Vm({ qemu, channel, timing: { setupMs, bootMs, connectMs, spawnMs }, logger })
+  } catch (error) {
+    // Dead before the error is out: whoever catches it may rely on nothing being left.
+    await qemu.stop('forced', 'its launch failed')
+    await channel?.close()
+    throw error
+  }
+}
+
+/** Waits for the phases of one boot: each ends with its result, QEMU's own end, the boot's limit or the caller's signal. */
+class Boot {
+  readonly #qemu: QemuProcess
+  readonly #signal: AbortSignal
+  readonly #endsAt = performance.now() + BOOT_LIMIT_MS
+
+  constructor(qemu: QemuProcess, signal: AbortSignal) {
+    this.#qemu = qemu
+    this.#signal = signal
+  }
+
+  async phase<T>(name: string, work: Promise<T>): Promise<T> {
+    const died = this.#qemu.exited.then((exit) => {
+      throw this.#error(name, `the VM ended while it was booting: ${describeExit(exit)}`, canPass(exit))
+    })
+    try {
+      return await withDeadline(Promise.race([work, died]), {
+        timeoutMs: Math.max(1, this.#endsAt - performance.now()),
+        signal: this.#signal,
+        onTimeout: () =>
+          this.#error(name, `the guest did not get past this phase within ${BOOT_LIMIT_MS / 1000} s`, true),
+      })
+    } catch (error) {
+      if (error instanceof BootError || error instanceof ProtocolError || error instanceof AbortedError) throw error
+      // The channel breaks a moment before QEMU's exit is known, and QEMU's exit tells more.
+      const exit = await Promise.race([this.#qemu.exited, delay(EXIT_CAUSE_WAIT_MS, undefined, { ref: false })])
+      if (exit !== undefined)
+        throw this.#error(name, `the VM ended while it was booting: ${describeExit(exit)}`, canPass(exit), error)
+      throw this.#error(name, error instanceof Error ? error.message : String(error), true, error)
+    }
+  }
+
+  #error(phase: string, why: string, retryable: boolean, cause?: unknown): BootError {
+    const details = { phase, bootLog: this.#qemu.bootLog.text(), stderr: this.#qemu.stderr.text() }
+    return new BootError(`The VM did not become ready (phase "${phase}"): ${why}`, details, { retryable, cause })
+  }
+}
+
+/** Measures consecutive phases; each is a `[timing]` line of the debug log. */
+class PhaseClock {
+  readonly #logger: Logger
+  #last = performance.now()
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  /** Milliseconds since the last lap. */
+  lap(phase: string): number {
+    const now = performance.now()
+    const ms = now - this.#last
+    this.#last = now
+    this.#logger.debug('[timing]', { phase, ms: Math.round(ms * 10) / 10 })
+    return ms
+  }
+}

@@ -1,0 +1,117 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Logger, ProtocolError, type SandboxError, VmLostError } from '../base/index.ts'
+import type { Channel } from '../channel/index.ts'
+import { describeExit, type QemuProcess } from '../qemu/index.ts'
+
+/** Measured milliseconds of the phases of a launch. */
+export interface LaunchTiming {
+  readonly setupMs: number
+  readonly bootMs: number
+  readonly connectMs: number
+  readonly spawnMs: number
+}
+
+/** Why a VM is no longer usable: the first cause, whatever followed from it. */
+export interface VmEnd {
+  /** Completes "The VM ended: …". */
+  readonly reason: string
+  /** Set when the guest broke the protocol. */
+  readonly error?: ProtocolError
+}
+
+/** The channel breaks a moment before QEMU's exit is known; so long its cause is waited for. */
+export const EXIT_CAUSE_WAIT_MS = 2_000
+
+/**
+ * A launched VM: one QEMU process and the channel to its agent.
+ *
+ * ```text
+ *   ready ──── end(reason) ───────────────────▶ ending ── process dead ──▶ ended
+ *     │ ▲ QEMU exits, channel breaks, guest      ▲
+ *     │ └ violates the protocol ─────────────────┘
+ * ```
+ *
+ * It has one owner, who calls `close`. `ended` resolves once, when the process is known to be dead.
+ */
+export class Vm implements AsyncDisposable {
+  readonly channel: Channel
+  readonly timing: LaunchTiming
+  readonly ended: Promise<VmEnd>
+  readonly #qemu: QemuProcess
+  readonly #logger: Logger
+  #cause: VmEnd | undefined
+
+  constructor(parts: { qemu: QemuProcess; channel: Channel; timing: LaunchTiming; logger: Logger }) {
+    this.channel = parts.channel
+    this.timing = parts.timing
+    this.#qemu = parts.qemu
+    this.#logger = parts.logger
+    this.ended = this.#watch()
+  }
+
+  /** The last lines of the boot log. */
+  get bootLog(): string {
+    return this.#qemu.bootLog.text()
+  }
+
+  /** Lets the caller's process exit although this VM runs; QEMU dies with it. */
+  unref(): void {
+    this.#qemu.unref()
+  }
+
+  /** Ends the VM at once for `reason`, unless it is ending already. Does not wait; `ended` tells when it is dead. */
+  end(reason: string, error?: ProtocolError): void {
+    if (this.#cause === undefined) {
+      this.#cause = error === undefined ? { reason } : { reason, error }
+      this.#logger.debug('VM ending', { reason })
+    }
+    // A stop that fails leaves `exited` pending, which the supervisor reports; there is nothing to add here.
+    void this.#qemu.stop('forced', this.#cause.reason)
+  }
+
+  /** Ends the VM and waits until its process is dead. Safe to call at any time, any number of times. */
+  async close(reason = 'it was closed'): Promise<void> {
+    this.end(reason)
+    await this.ended
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /**
+   * The error to give a caller whose request failed with `error`: what ended the VM when it has ended, else the error
+   * itself.
+   * @param dispatched whether the caller's code may have run
+   */
+  async explain(error: unknown, dispatched: boolean): Promise<unknown> {
+    if (error instanceof ProtocolError) {
+      this.end(error.message, error)
+      return error
+    }
+    if (!this.channel.isClosed) return error
+    return this.lostError(await this.ended, dispatched)
+  }
+
+  lostError(end: VmEnd, dispatched: boolean): SandboxError {
+    if (end.error !== undefined) return end.error
+    return new VmLostError(`The VM ended: ${end.reason}`, {
+      dispatched,
+      stderr: this.#qemu.stderr.text(),
+      bootLog: this.bootLog,
+    })
+  }
+
+  async #watch(): Promise<VmEnd> {
+    void this.channel.closed.then(async (end) => {
+      if (end.kind === 'protocol-error') return this.end(end.error.message, end.error)
+      // A channel that the peer closed is most often the shadow of QEMU's own end, which tells more.
+      const exit = await Promise.race([this.#qemu.exited, delay(EXIT_CAUSE_WAIT_MS, undefined, { ref: false })])
+      this.end(exit === undefined ? 'the guest closed its channel' : describeExit(exit))
+    })
+    const exit = await this.#qemu.exited
+    this.#cause ??= { reason: describeExit(exit) }
+    await this.channel.close()
+    return this.#cause
+  }
+}
