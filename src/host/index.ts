@@ -1,9 +1,18 @@
 export { type AtomicWriteOptions, writeFileAtomic, writeJsonAtomic } from './atomic-file.ts'
+export { readBootId } from './boot-id.ts'
+export { type BubblewrapFact, findBubblewrap, findInPath, type JailMaker } from './bubblewrap.ts'
+export { type CgroupFact, findCgroup } from './cgroups.ts'
+export { type CommandOutcome, runCommand } from './command.ts'
+export { FileLock, type FileLockOptions } from './file-lock.ts'
+export { findKvmDevice, KVM_DEVICE, type KvmDeviceFact } from './kvm-device.ts'
 export {
   type HostPaths,
   lockFile,
   type PathOverrides,
+  qemuFeaturesFile,
   resolvePaths,
   uidLockFile,
   verdictFile,
 } from './paths.ts'
+export { findResources, freeDiskBytes, type HostResources } from './resources.ts'
+export { jailUidRange, type UidRange } from './uid-range.ts'

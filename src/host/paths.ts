@@ -54,6 +54,11 @@ export function verdictFile(paths: HostPaths, key: string): string {
   return join(paths.verdicts, `accelerator-${key}.json`)
 }
 
+/** What a QEMU binary said about itself; `key` is a hex digest that stands for the binary. */
+export function qemuFeaturesFile(paths: HostPaths, key: string): string {
+  return join(paths.verdicts, `qemu-${key}.json`)
+}
+
 /** A lock file among all processes that share the cache. */
 export function lockFile(paths: HostPaths, name: string): string {
   return join(paths.locks, `${name}.lock`)
