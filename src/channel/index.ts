@@ -1,0 +1,5 @@
+export { Channel, type ChannelOptions } from './channel.ts'
+export { type ChannelEnd, describeEnd } from './channel-end.ts'
+export type { Exchange, ExchangeOptions, ReceiveStream, RequestOptions, StreamWriter } from './exchange-options.ts'
+export { type Hello, REFUSAL_CODES, type RefusalCode } from './guest-json.ts'
+export { RequestRefusedError } from './request-refused-error.ts'
