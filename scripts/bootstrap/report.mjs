@@ -1,6 +1,5 @@
 /** Colour only where somebody looks at a terminal: not in CI, not in a pipe, not against NO_COLOR. */
-const colour =
-  process.stdout.isTTY && process.env.NO_COLOR === undefined && !/^(1|true)$/i.test(process.env.CI ?? '')
+const colour = process.stdout.isTTY && process.env.NO_COLOR === undefined && !/^(1|true)$/i.test(process.env.CI ?? '')
 
 const paint = (code) => (text) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
 

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { run } from './child.mjs'
 import { Failure } from './failure.mjs'
@@ -7,6 +8,9 @@ import { atLeast, REQUIREMENTS, RUST_PACKAGES, RUST_VERSION } from './requiremen
 
 /** Programs of the administrator are not on every user's path, and mkfs.erofs is one of them. */
 const SEARCH_PATH = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin']
+
+/** Where rustup puts cargo; a login shell has it on its path, a service or a cron job does not. */
+const CARGO_BIN = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'bin')
 
 /** apt waits this many seconds for another apt (unattended upgrades of a fresh machine) before it gives up. */
 const APT_LOCK_TIMEOUT_S = 300
@@ -47,6 +51,9 @@ function missingRequirements() {
 }
 
 async function missingRust(lint) {
+  if (findCommand('cargo') === undefined && existsSync(join(CARGO_BIN, 'cargo'))) {
+    process.env.PATH += delimiter + CARGO_BIN
+  }
   const cargo = await versionOf('cargo', ['--version'])
   if (cargo === undefined || !atLeast(cargo, RUST_VERSION)) return { build: true, lint }
   if (!lint) return { build: false, lint: false }
@@ -93,8 +100,9 @@ async function install(missing, rust) {
   if (elevate === undefined) {
     throw new Failure(askUser(missing, `${shown}apt-get install --no-install-recommends ${packages.join(' ')}`), 2)
   }
+  say('  installing:')
   for (const requirement of missing) say(dim(`  ${requirement.package}: ${requirement.reason}`))
-  if (chosen.length > 0) say(dim(`  ${chosen.join(' ')}: builds the guest agent`))
+  if (chosen.length > 0) say(dim(`  ${chosen.join(' ')}: the guest agent`))
   if ((await apt(elevate, [...args, ...packages])) === 0) return
   // Lists that are older than the mirror name files that are gone: one fresh look, then the failure is real.
   if (fresh || !(await update(elevate)) || (await apt(elevate, [...args, ...packages])) !== 0) {
@@ -116,8 +124,11 @@ async function elevation() {
   return code === 0 ? ['sudo', '-n', 'env', 'DEBIAN_FRONTEND=noninteractive'] : undefined
 }
 
+/** Hundreds of lines about unpacking help nobody: they are shown only when something went wrong. */
 async function apt([command, ...rest], args) {
-  return (await run(command, [...rest, 'apt-get', '--quiet', ...args])).code
+  const { code, stdout } = await run(command, [...rest, 'apt-get', '--quiet=2', ...args], { stdout: 'capture' })
+  if (code !== 0) process.stderr.write(stdout)
+  return code
 }
 
 function listsAreEmpty() {
