@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import {
   abortedError,
-  BootError,
   CapacityError,
   InvalidInputError,
   type Logger,
   ProtocolError,
+  VmLostError,
   withDeadline,
 } from '../base/index.ts'
 import { captureCallSite } from './call-site.ts'
@@ -72,7 +72,7 @@ export class Channel implements AsyncDisposable {
 
   /**
    * Waits for the agent's HELLO and answers it. The socket belongs to the channel from this call on, and is destroyed
-   * if it fails: with `BootError` when the guest is silent or gone, `ProtocolError`, or `AbortedError`.
+   * if it fails: with `VmLostError` when the guest is silent or gone, `ProtocolError`, or `AbortedError`.
    */
   static async open(socket: Duplex, options: ChannelOptions): Promise<Channel> {
     const { signal, helloTimeoutMs, logger } = options
@@ -81,7 +81,7 @@ export class Channel implements AsyncDisposable {
       const opened = new Promise<void>((resolve, reject) => {
         channel = new Channel(socket, { kind: 'opening', resolve, reject }, logger)
       })
-      const onTimeout = (): Error => openingError(`The agent did not say HELLO within ${helloTimeoutMs} ms`)
+      const onTimeout = (): VmLostError => openingError(`The agent did not say HELLO within ${helloTimeoutMs} ms`)
       await withDeadline(opened, { timeoutMs: helloTimeoutMs, onTimeout, signal })
     } catch (error) {
       await channel?.close()
@@ -283,7 +283,7 @@ function readCredit(payload: Uint8Array): number {
   return new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(0, true)
 }
 
-function openingError(message: string, end?: ChannelEnd): BootError {
+function openingError(message: string, end?: ChannelEnd): VmLostError {
   const cause = end !== undefined && 'error' in end ? end.error : undefined
-  return new BootError(message, { phase: 'hello', bootLog: '', stderr: '' }, { cause })
+  return new VmLostError(message, { dispatched: false }, cause)
 }
