@@ -65,7 +65,7 @@ export function lockFile(paths: HostPaths, name: string): string {
 }
 
 /** The lock file of one uid of the range that jails of root use; held while a VM runs under that uid. */
-export function uidLockFile(paths: HostPaths, uid: number): string {
+export function uidLockFile(paths: Pick<HostPaths, 'runtimeDir'>, uid: number): string {
   return join(paths.runtimeDir, 'uids', `${uid}.lock`)
 }
 

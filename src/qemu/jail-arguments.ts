@@ -1,0 +1,111 @@
+import type { QemuProgram, VmFile } from './vm-plan.ts'
+import { JAIL_DIRECTORY } from './vm-plan.ts'
+
+/** One jail: everything that `renderJailArguments` needs, and nothing that it would have to look up. */
+export interface Jail {
+  readonly program: QemuProgram
+  readonly files: readonly VmFile[]
+  /** Set when root makes the jail: the uid and gid of this VM alone. Undefined for a normal user. */
+  readonly uid: number | undefined
+  /** Give QEMU /dev/kvm; `group` is the group that may open it. */
+  readonly kvm: { readonly group: number | undefined } | undefined
+}
+
+/** Files QEMU may have open: its own few, the image's, and one per pool thread. */
+const OPEN_FILES_LIMIT = 256
+
+/** Threads of one QEMU: one per processor, the main loop, RCU, and up to 64 of the block layer's pool. */
+const THREADS_LIMIT = 128
+
+/**
+ * The arguments of `bwrap` up to and without QEMU's program name. Pure.
+ *
+ * The jail assumes that the guest has taken QEMU over. It holds QEMU's own files and the VM's, all read-only; no
+ * /proc, no /sys, no device but /dev/kvm when it is used, no network, no capabilities, no other process.
+ */
+export function renderJailArguments(jail: Jail): readonly string[] {
+  return [...namespaces(jail), ...privileges(jail), ...fileSystem(jail), '--chdir', '/', '--', ...limits(jail)]
+}
+
+function namespaces(jail: Jail): readonly string[] {
+  return [
+    // Root needs no user namespace: it drops to a uid that nobody else has. A normal user can do nothing without one.
+    ...(jail.uid === undefined ? ['--unshare-user'] : []),
+    '--unshare-pid',
+    '--unshare-ipc',
+    '--unshare-uts',
+    '--unshare-net',
+    '--unshare-cgroup-try',
+    '--hostname',
+    'exec-sandbox',
+    // When the host process dies in any way the kernel kills bubblewrap, its pid namespace and all in it.
+    '--die-with-parent',
+    // Out of the terminal's reach, in both directions.
+    '--new-session',
+    '--clearenv',
+  ]
+}
+
+function privileges(jail: Jail): readonly string[] {
+  const drop = ['--cap-drop', 'ALL']
+  if (jail.uid === undefined) return drop
+  // What setpriv needs to become somebody else and to give up everything; it gives these up too.
+  return [...drop, '--cap-add', 'CAP_SETUID', '--cap-add', 'CAP_SETGID', '--cap-add', 'CAP_SETPCAP']
+}
+
+function fileSystem(jail: Jail): readonly string[] {
+  return [
+    ...rootOf(jail.program),
+    ...(jail.kvm === undefined ? [] : ['--tmpfs', '/dev', '--dev-bind', '/dev/kvm', '/dev/kvm']),
+    '--tmpfs',
+    '/run',
+    // Made by name: a directory that bubblewrap makes on the way to a file can be entered by root only.
+    '--dir',
+    JAIL_DIRECTORY,
+    ...jail.files.flatMap(({ host, jailed }) => ['--ro-bind', host, jailed]),
+    '--remount-ro',
+    '/run',
+  ]
+}
+
+function rootOf(program: QemuProgram): readonly string[] {
+  if (program.kind === 'tree') return ['--ro-bind', program.root, '/']
+  return program.directories.flatMap((directory) => ['--ro-bind-try', directory, directory])
+}
+
+/** Commands that each do one thing and become the next one. */
+function limits(jail: Jail): readonly string[] {
+  const threads = jail.uid === undefined ? [] : [`--nproc=${THREADS_LIMIT}`]
+  return [
+    '/usr/bin/prlimit',
+    '--core=0',
+    '--fsize=0',
+    '--memlock=0',
+    `--nofile=${OPEN_FILES_LIMIT}`,
+    ...threads,
+    ...(jail.uid === undefined ? [] : ['/usr/bin/setpriv', ...dropTo(jail.uid, jail.kvm?.group)]),
+  ]
+}
+
+/** Arguments of setpriv(1) that leave nothing but an unprivileged uid. */
+export function dropTo(uid: number, group: number | undefined): readonly string[] {
+  return [
+    '--reuid',
+    String(uid),
+    '--regid',
+    String(uid),
+    ...(group === undefined ? ['--clear-groups'] : ['--groups', String(group)]),
+    ...KEEP_NOTHING,
+  ]
+}
+
+/** Arguments of setpriv(1) that take away what can still be had, and tie the process to its parent's life. */
+export const KEEP_NOTHING: readonly string[] = [
+  '--bounding-set=-all',
+  '--inh-caps=-all',
+  '--ambient-caps=-all',
+  '--no-new-privs',
+  // Cleared by the change of uid, so it is set again after it.
+  '--pdeathsig',
+  'KILL',
+]

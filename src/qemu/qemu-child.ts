@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { Duplex, Readable } from 'node:stream'
+import type { QemuCommand } from './qemu-command.ts'
+
+/** A started QEMU's process and the ends of its connections. */
+export interface QemuChild {
+  readonly process: ChildProcess
+  readonly stderr: Readable
+  readonly qmp: Duplex
+  readonly console: Duplex
+  readonly channel: Duplex
+}
+
+/** How the process ended, once it is certain that nothing of it runs any more. */
+export interface ChildEnd {
+  readonly code: number | undefined
+  readonly signal: string | undefined
+  /** errno name when it never started. */
+  readonly spawnError: string | undefined
+}
+
+/**
+ * Starts QEMU with its three connections as inherited socket pairs (descriptors 3, 4 and 5). The first process is
+ * bubblewrap's, QEMU is its grandchild; killing the first kills all.
+ */
+export function spawnQemu(command: QemuCommand): QemuChild {
+  const child = spawn(command.file, command.argv, {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    // Nothing of the host's environment reaches QEMU, jail or not.
+    env: { PATH: process.env['PATH'] },
+    // A group of its own: Ctrl-C in the user's terminal is ours to handle, not QEMU's.
+    detached: true,
+  })
+  const streams: readonly unknown[] = child.stdio ?? []
+  const [, , , qmp, console_, channel] = streams
+  if (!(child.stderr instanceof Readable && isDuplex(qmp) && isDuplex(console_) && isDuplex(channel))) {
+    // Node makes no streams when the process is out of descriptors; the child does not exist then.
+    child.on('error', () => undefined)
+    throw new Error('the host process has no descriptors left for another VM (see `ulimit -n`)')
+  }
+  return { process: child, stderr: child.stderr, qmp, console: console_, channel }
+}
+
+function isDuplex(stream: unknown): stream is Duplex {
+  return stream instanceof Duplex
+}
+
+/**
+ * Resolves when the whole process tree is dead: bubblewrap has been reaped, and the last holder of the stderr pipe, which
+ * QEMU inherits and never closes, is gone. A killed bubblewrap is reaped before the kernel has ended its namespace.
+ */
+export async function childDead(child: QemuChild): Promise<ChildEnd> {
+  const drained = new Promise<void>((resolve) => {
+    child.stderr.once('close', resolve)
+  })
+  const end = await new Promise<ChildEnd>((resolve) => {
+    child.process.once('error', (error: NodeJS.ErrnoException) => {
+      // 'error' is also how a failed kill is told; only a process that never had a pid did not start.
+      if (child.process.pid === undefined) {
+        resolve({ code: undefined, signal: undefined, spawnError: error.code ?? error.message })
+      }
+    })
+    child.process.once('exit', (code, signal) =>
+      resolve({ code: code ?? undefined, signal: signal ?? undefined, spawnError: undefined }),
+    )
+  })
+  if (end.spawnError === undefined) await drained
+  for (const socket of [child.stderr, child.qmp, child.console, child.channel]) socket.destroy()
+  return end
+}

@@ -1,0 +1,247 @@
+import type { Duplex } from 'node:stream'
+import { constants } from 'node:os'
+import { z } from 'zod'
+import { BootError, DependencyError, type Logger, TextRing, throwIfAborted } from '../base/index.ts'
+import { BootLog } from './boot-log.ts'
+import { leaseUid, type UidLease } from './jail-uid.ts'
+import { type QemuChild, type ChildEnd, childDead, spawnQemu } from './qemu-child.ts'
+import { confine, type QemuCommand, renderQemuCommand } from './qemu-command.ts'
+import { canPass, describeExit, type ExitCause, findPanic, type QemuExit, STDERR_TAIL_LENGTH } from './qemu-exit.ts'
+import { QmpClient, QmpError } from './qmp-client.ts'
+import type { QmpEvent } from './qmp-messages.ts'
+import type { ProcessPlan, VmPlan } from './vm-plan.ts'
+
+export interface QemuStartOptions {
+  readonly logger: Logger
+  readonly signal?: AbortSignal | undefined
+  /** Gets each line of the boot log as it comes; what it throws is dropped. */
+  readonly onBootLog?: (line: string) => void
+}
+
+/** QEMU answers within 30 ms on an idle machine; this much later the host is not slow but stuck. */
+const GREETING_TIMEOUT_MS = 15_000
+
+/** How long a QEMU that was asked to quit may take before it is killed. It has nothing to save. */
+const QUIT_TIMEOUT_MS = 2_000
+
+/** Bytes of stderr kept: QEMU says one line before it gives up. */
+const STDERR_BYTES = 16_384
+
+/**
+ * One QEMU process in its jail, from its start to its confirmed death.
+ *
+ * ```text
+ *   spawned ── greeting ──▶ running ── first cause ──▶ ending ── tree dead ──▶ exited
+ *      └───────── dies, no greeting in time, aborted ────▲
+ * ```
+ *
+ * The first cause of the end is the one that `exited` tells; what follows from it changes nothing.
+ */
+export class QemuProcess implements AsyncDisposable {
+  readonly stderr = new TextRing(STDERR_BYTES)
+  /** Resolves when the process tree is known to be dead. Never rejects. */
+  readonly exited: Promise<QemuExit>
+  readonly #child: QemuChild
+  readonly #bootLog: BootLog
+  readonly #logger: Logger
+  readonly #lease: UidLease | undefined
+  #qmp: QmpClient | undefined
+  #cause: ExitCause | undefined
+  #killTimer: NodeJS.Timeout | undefined
+
+  private constructor(command: QemuCommand, lease: UidLease | undefined, options: QemuStartOptions) {
+    this.#logger = options.logger
+    this.#lease = lease
+    this.#bootLog = new BootLog(options.onBootLog)
+    this.#child = spawnQemu(command)
+    this.#child.stderr.on('data', (chunk: Buffer) => this.stderr.push(chunk))
+    this.#child.console.on('data', (chunk: Buffer) => this.#bootLog.push(chunk))
+    // A reset by the dying peer is no news: the exit is, and it always follows.
+    for (const stream of [this.#child.stderr, this.#child.console, this.#child.qmp]) stream.on('error', ignore)
+    this.exited = this.#watch()
+  }
+
+  /**
+   * Starts the plan's QEMU and waits until it answers.
+   * @throws BootError with QEMU's stderr when it dies or stays silent · DependencyError when its program is missing ·
+   * AbortedError. Nothing is left running.
+   */
+  static async start(plan: VmPlan, options: QemuStartOptions): Promise<QemuProcess> {
+    return await QemuProcess.#start(plan, options, (uid) => renderQemuCommand(plan, uid))
+  }
+
+  /** As `start`, with other arguments to the same program in the same jail: how a QEMU is asked about itself. */
+  static async startWith(plan: ProcessPlan, argv: readonly string[], options: QemuStartOptions): Promise<QemuProcess> {
+    return await QemuProcess.#start(plan, options, (uid) => confine(plan, uid, argv))
+  }
+
+  static async #start(
+    plan: ProcessPlan,
+    options: QemuStartOptions,
+    render: (uid: number | undefined) => QemuCommand,
+  ): Promise<QemuProcess> {
+    throwIfAborted(options.signal)
+    const maker = plan.jail.kind === 'bubblewrap' ? plan.jail.maker : plan.jail.user
+    const lease = maker.kind === 'root' ? await leaseUid(plan, maker.uids) : undefined
+    const command = render(lease?.uid)
+    options.logger.debug('starting QEMU', { command: [command.file, ...command.argv].join(' ') })
+    const qemu = await QemuProcess.#spawn(command, lease, options)
+    try {
+      await qemu.#greet(options.signal)
+      return qemu
+    } catch (error) {
+      // A closed QMP is the shadow of QEMU's own end: wait for that, it tells why.
+      if (error instanceof QmpError && error.failure === 'closed')
+        setTimeout(() => qemu.#kill(), QUIT_TIMEOUT_MS).unref()
+      else await qemu.stop('forced', 'its start failed')
+      throw await qemu.#startError(command, error)
+    }
+  }
+
+  static async #spawn(
+    command: QemuCommand,
+    lease: UidLease | undefined,
+    options: QemuStartOptions,
+  ): Promise<QemuProcess> {
+    try {
+      return new QemuProcess(command, lease, options)
+    } catch (error) {
+      await lease?.[Symbol.asyncDispose]()
+      const message = error instanceof Error ? error.message : String(error)
+      throw new BootError(
+        `The VM did not start: ${message}`,
+        { phase: 'qemu', bootLog: '', stderr: '' },
+        { cause: error },
+      )
+    }
+  }
+
+  get qmp(): QmpClient {
+    if (this.#qmp === undefined) throw new Error('QMP is used before its greeting')
+    return this.#qmp
+  }
+
+  /** The host's end of the one virtio-serial port. Its reader must handle its errors and its end. */
+  get channelSocket(): Duplex {
+    return this.#child.channel
+  }
+
+  /** The last of what the guest wrote to its console. */
+  get bootLog(): TextRing {
+    return this.#bootLog.ring
+  }
+
+  /** Process id of the outermost process, undefined if it never started. */
+  get pid(): number | undefined {
+    return this.#child.process.pid
+  }
+
+  /** Lets the host process end although this QEMU runs; it dies with the host process. */
+  unref(): void {
+    this.#child.process.unref()
+    for (const stream of [this.#child.stderr, this.#child.qmp, this.#child.console, this.#child.channel]) {
+      if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+    }
+  }
+
+  /**
+   * Ends QEMU and resolves when it is known to be dead. `graceful` asks it to quit first, `forced` kills. Any number of
+   * calls at any time: the first cause stands, and a forced one overtakes a graceful one.
+   * @param reason completes "stopped because …"
+   */
+  async stop(speed: 'graceful' | 'forced', reason: string): Promise<void> {
+    this.#cause ??= { kind: 'asked', reason }
+    if (speed === 'forced' || this.#qmp === undefined) this.#kill()
+    else this.#quit(this.#qmp)
+    await this.exited
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop('forced', 'it was disposed of')
+  }
+
+  async #greet(signal: AbortSignal | undefined): Promise<void> {
+    this.#qmp = await QmpClient.open(this.#child.qmp, {
+      timeoutMs: GREETING_TIMEOUT_MS,
+      signal,
+      onEvent: (event) => this.#onEvent(event),
+      onMalformed: (reason) => this.#onMalformed(reason),
+    })
+  }
+
+  #onEvent(event: QmpEvent): void {
+    if (event.name !== 'SHUTDOWN') return
+    if (event.reason === 'host-signal') this.#cause ??= { kind: 'signal', signal: 'a signal from outside' }
+    else if (event.guest) this.#cause ??= this.#guestEnd(event.reason)
+  }
+
+  // microvm has no panic device: a panic arrives as the reset it causes, and the boot log tells the two apart.
+  #guestEnd(reason: string): ExitCause {
+    const message = findPanic(this.bootLog.text())
+    return message === undefined ? { kind: 'guest-shutdown', reason } : { kind: 'guest-panic', message }
+  }
+
+  #onMalformed(reason: string): void {
+    this.#cause ??= { kind: 'broke-qmp', reason }
+    this.#kill()
+  }
+
+  #quit(qmp: QmpClient): void {
+    if (this.#killTimer !== undefined) return
+    this.#killTimer = setTimeout(() => this.#kill(), QUIT_TIMEOUT_MS)
+    qmp.execute('quit', {}, { result: z.unknown(), timeoutMs: QUIT_TIMEOUT_MS }).catch(() => this.#kill())
+  }
+
+  #kill(): void {
+    this.#child.process.kill('SIGKILL')
+  }
+
+  async #watch(): Promise<QemuExit> {
+    const end = await childDead(this.#child)
+    clearTimeout(this.#killTimer)
+    this.#bootLog.finish()
+    this.#qmp?.close()
+    await this.#lease?.[Symbol.asyncDispose]()
+    const exit: QemuExit = {
+      ...(this.#lateGuestCause(end) ?? this.#cause ?? causeOf(end)),
+      stderrTail: this.stderr.text().slice(-STDERR_TAIL_LENGTH),
+    }
+    this.#logger.debug('QEMU is dead', { cause: describeExit(exit) })
+    return exit
+  }
+
+  // The console may deliver the panic's line after QMP has told of the reset.
+  #lateGuestCause(end: ChildEnd): ExitCause | undefined {
+    if (this.#cause?.kind !== 'guest-shutdown' || end.code !== 0) return undefined
+    return this.#guestEnd(this.#cause.reason)
+  }
+
+  async #startError(command: QemuCommand, error: unknown): Promise<unknown> {
+    const exit = await this.exited
+    if (exit.kind === 'spawn-failed') {
+      return new DependencyError(
+        `${command.file} could not be started: ${exit.error}`,
+        { dependency: command.file, fix: 'sbx doctor' },
+        error,
+      )
+    }
+    if (!(error instanceof QmpError)) return error
+    const what = exit.kind === 'asked' ? error.message : describeExit(exit)
+    return new BootError(
+      `The VM did not start: ${what}`,
+      { phase: 'qemu', bootLog: this.bootLog.text(), stderr: this.stderr.text() },
+      { retryable: canPass(exit), cause: error },
+    )
+  }
+}
+
+/** The cause of an end that nobody announced. bubblewrap tells a signal of its child as 128 + its number. */
+function causeOf(end: ChildEnd): ExitCause {
+  if (end.spawnError !== undefined) return { kind: 'spawn-failed', error: end.spawnError }
+  if (end.signal !== undefined) return { kind: 'signal', signal: end.signal }
+  const code = end.code ?? 0
+  const name = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0]
+  return name === undefined ? { kind: 'code', code } : { kind: 'signal', signal: name }
+}
+
+function ignore(): void {}

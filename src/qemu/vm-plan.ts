@@ -1,0 +1,75 @@
+import type { JailMaker } from '../host/index.ts'
+
+export type Accelerator = 'kvm' | 'tcg'
+
+/**
+ * Where QEMU and what it loads stand, and thereby what becomes the root file system of its jail. `named`: the user named
+ * it (EXEC_SANDBOX_QEMU).
+ */
+export type QemuProgram =
+  /** A runtime tree: a root file system that holds QEMU, its libraries and firmware and nothing else. */
+  | { readonly kind: 'tree'; readonly named: boolean; readonly root: string; readonly binary: string }
+  /** A QEMU of the host, named by the user: the jail gets the host's program directories, read-only. */
+  | { readonly kind: 'host'; readonly named: true; readonly binary: string; readonly directories: readonly string[] }
+
+/** The CPU the guest sees, as QEMU's `-cpu` takes it. */
+export interface CpuPlan {
+  readonly model: string
+  /** Features of the model that are turned off: those this QEMU cannot emulate, and nested virtualization. */
+  readonly off: readonly string[]
+}
+
+/** How QEMU is confined. `user` and `maker` say whether root drops to a uid of the VM's own. */
+export type JailPlan =
+  | { readonly kind: 'off'; readonly user: JailMaker }
+  | { readonly kind: 'bubblewrap'; readonly path: string; readonly maker: JailMaker }
+
+/** What a QEMU process is started with, whatever it is to do. */
+export interface ProcessPlan {
+  readonly accelerator: Accelerator
+  readonly program: QemuProgram
+  readonly jail: JailPlan
+  /** Group that may open /dev/kvm; used with KVM only. */
+  readonly kvmGroup: number | undefined
+  /** Where locks of running VMs stand (the uid of each jail). */
+  readonly runtimeDir: string
+  /** Every file of the host that QEMU may open besides its own program, all of them read-only. */
+  readonly files: readonly VmFile[]
+}
+
+/** A file of the host that the VM gets, under the name it has inside the jail. */
+export interface VmFile {
+  readonly host: string
+  readonly jailed: string
+}
+
+/** The frozen description of a VM from which everything else follows: QEMU's arguments, the jail, the kernel's command line. */
+export interface VmPlan extends ProcessPlan {
+  readonly cpu: CpuPlan
+  readonly memoryMb: number
+  readonly cpus: number
+  /** Host paths; each is one of `files`. */
+  readonly kernel: string
+  readonly initramfs: string
+  /** The EROFS root file system; absent in the accelerator probe, which never leaves the initramfs. */
+  readonly root: string | undefined
+  readonly kernelCommandLine: readonly string[]
+}
+
+/** The directory of the VM's own files inside the jail. */
+export const JAIL_DIRECTORY = '/run/vm'
+
+/** The image's files under the names they get in the jail. */
+export function vmFiles(image: Pick<VmPlan, 'kernel' | 'initramfs' | 'root'>): readonly VmFile[] {
+  const files = [
+    { host: image.kernel, jailed: `${JAIL_DIRECTORY}/kernel` },
+    { host: image.initramfs, jailed: `${JAIL_DIRECTORY}/initramfs` },
+  ]
+  return image.root === undefined ? files : [...files, { host: image.root, jailed: `${JAIL_DIRECTORY}/root` }]
+}
+
+/** The name under which QEMU opens one of the host's files. */
+export function pathForQemu(plan: ProcessPlan, host: string): string {
+  if (plan.jail.kind === 'off') return host
+  return plan.files.find((file) => file.host === host)?.jailed ?? host
+}
