@@ -1,10 +1,8 @@
 #include "environment.h"
 
-#include <string.h>
-#include <sys/types.h>
+#include "shell-symbols.h"
 
-#include <config.h>
-#include <shell.h>
+#include <string.h>
 
 struct replaced {
   struct replaced *next;

@@ -7,6 +7,7 @@
    can stand in the way. */
 
 #include "environment.h"
+#include "shell-symbols.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -18,15 +19,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <config.h>
-#include <builtins.h>
-#include <shell.h>
-#include <bashjmp.h>
-#include <builtins/common.h>
-#include <execute_cmd.h>
-#include <sig.h>
-#include <unwind_prot.h>
-
 #define EXIT_INTERRUPTED (128 + SIGINT)
 
 /* Bytes of seed at the beginning of an `S` message. */
@@ -37,20 +29,6 @@
 
 /* Beside the codes of bashjmp.h: bash was about to call exit, having run the EXIT trap. */
 #define JUMPED_FROM_EXIT 100
-
-/* In no header of the package, though the shell exports them for loadable builtins. From trap.h, flags.h,
-   builtins.h and variables.h of bash 5.2. */
-#define EXIT_TRAP 0
-extern char *trap_list[];
-extern int running_trap;
-extern void run_trap_cleanup(int);
-extern void set_signal(int, char *);
-extern int signal_is_trapped(int);
-extern int signal_is_ignored(int);
-extern int read_but_dont_execute;
-extern void remember_args(WORD_LIST *, int);
-extern void sbrand(unsigned long);
-extern struct builtin *builtin_address_internal(char *, int);
 
 static pid_t owner;
 static int saved_descriptors[3];

@@ -5,8 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <config.h>
-#include <xmalloc.h>
+#include "shell-symbols.h"
 
 /* Where docs/repl-protocol.md puts the private descriptor. */
 #define AGENT_DESCRIPTOR 3
