@@ -49,7 +49,8 @@ export function vitestStep(name, args) {
   }
 }
 
-function vitestCounts(code, report) {
+/** Counts from vitest's exit code and its JSON report. */
+export function vitestCounts(code, report) {
   if (!existsSync(report)) return { passed: 0, failed: 1 }
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'))
   return atLeastOneFailure(code, numPassedTests, numFailedTests + numPendingTests + numTodoTests)
@@ -91,7 +92,8 @@ function crates(root) {
     .filter((directory) => existsSync(join(directory, 'Cargo.toml')))
 }
 
-function cargoCounts(code, stdout) {
+/** Counts from the exit code and the output of `cargo test`. */
+export function cargoCounts(code, stdout) {
   let [passed, failed] = [0, 0]
   for (const match of stdout.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
     passed += Number(match[1])

@@ -20,7 +20,7 @@ export async function ensureNodeModules(root) {
 }
 
 /** npm writes what it installed into node_modules/.package-lock.json: compare that with the lock file, package by package. */
-function nodeModulesMatch(root) {
+export function nodeModulesMatch(root) {
   const wanted = packagesOf(join(root, 'package-lock.json'))
   const installed = packagesOf(join(root, 'node_modules', '.package-lock.json'))
   if (wanted === undefined || installed === undefined) return false
