@@ -3,16 +3,15 @@ import { open, stat } from 'node:fs/promises'
 
 /** What can be said about KVM without running anything in it. That it opens proves little: the probe decides. */
 export type KvmDeviceFact =
-  | { readonly state: 'openable'; readonly group: number }
+  | { readonly state: 'openable' }
   | { readonly state: 'absent'; readonly reason: string }
   | { readonly state: 'denied'; readonly reason: string; readonly fix: string }
 
 export const KVM_DEVICE = '/dev/kvm'
 
 export async function findKvmDevice(): Promise<KvmDeviceFact> {
-  let group: number
   try {
-    group = (await stat(KVM_DEVICE)).gid
+    await stat(KVM_DEVICE)
   } catch {
     return {
       state: 'absent',
@@ -22,7 +21,7 @@ export async function findKvmDevice(): Promise<KvmDeviceFact> {
   try {
     const device = await open(KVM_DEVICE, constants.O_RDWR)
     await device.close()
-    return { state: 'openable', group }
+    return { state: 'openable' }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     const fix =

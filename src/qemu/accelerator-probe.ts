@@ -38,19 +38,19 @@ export async function decideAccelerator(options: AcceleratorOptions): Promise<Ac
   const tcgProgram = await resolveProgram(env, image.runtime, 'tcg')
   const features = await askQemu({ program: tcgProgram, jail, paths, logger, signal })
   const common = { features, jail, runtimeDir: paths.runtimeDir }
-  const tcg = { ...common, accelerator: 'tcg', program: tcgProgram, kvmGroup: undefined } as const
+  const tcg = { ...common, accelerator: 'tcg', program: tcgProgram } as const
   if (requested === 'tcg') return { ...tcg, reason: 'TCG was asked for', source: 'requested' }
   const device = await findKvmDevice()
   if (device.state !== 'openable') {
     if (requested === 'kvm') throw unusableKvm(device.reason, device.state === 'denied' ? device.fix : NO_KVM_FIX)
     return { ...tcg, reason: device.reason, source: 'device' }
   }
-  const { result, remembered } = await probeOnce(options, { jail, features, group: device.group })
+  const { result, remembered } = await probeOnce(options, { jail, features })
   logger.debug('accelerator probe', { usable: result.usable, reason: result.reason, remembered })
   const source = remembered ? 'remembered' : 'probe'
   if (result.usable) {
     const program = await resolveProgram(env, image.runtime, 'kvm')
-    return { ...common, accelerator: 'kvm', program, kvmGroup: device.group, reason: result.reason, source }
+    return { ...common, accelerator: 'kvm', program, reason: result.reason, source }
   }
   if (requested === 'kvm') throw unusableKvm(result.reason, NO_KVM_FIX)
   return { ...tcg, reason: result.reason, source }
@@ -65,7 +65,6 @@ function unusableKvm(reason: string, fix: string): DependencyError {
 interface ProbeParts {
   readonly jail: JailPlan
   readonly features: QemuFeatures
-  readonly group: number
 }
 
 interface ProbeOutcome {
@@ -92,7 +91,6 @@ async function probeOnce(options: AcceleratorOptions, parts: ProbeParts): Promis
     program,
     jail: parts.jail,
     features: parts.features,
-    kvmGroup: parts.group,
     image,
     runtimeDir: paths.runtimeDir,
     logger,

@@ -16,7 +16,6 @@ export interface AcceleratorVerdict {
   readonly program: QemuProgram
   readonly features: QemuFeatures
   readonly jail: JailPlan
-  readonly kvmGroup: number | undefined
   readonly runtimeDir: string
 }
 

@@ -7,8 +7,6 @@ export interface Jail {
   readonly files: readonly VmFile[]
   /** Set when root makes the jail: the uid and gid of this VM alone. Undefined for a normal user. */
   readonly uid: number | undefined
-  /** Give QEMU /dev/kvm; `group` is the group that may open it. */
-  readonly kvm: { readonly group: number | undefined } | undefined
 }
 
 /** Files QEMU may have open: its own few, the image's, and one per pool thread. */
@@ -21,7 +19,7 @@ const THREADS_LIMIT = 128
  * The arguments of `bwrap` up to and without QEMU's program name. Pure.
  *
  * The jail assumes that the guest has taken QEMU over. It holds QEMU's own files and the VM's, all read-only; no
- * /proc, no /sys, no device but /dev/kvm when it is used, no network, no capabilities, no other process.
+ * /proc, no /sys, no device (KVM arrives as an open descriptor), no network, no capabilities, no other process.
  */
 export function renderJailArguments(jail: Jail): readonly string[] {
   return [...namespaces(jail), ...privileges(jail), ...fileSystem(jail), '--chdir', '/', '--', ...limits(jail)]
@@ -56,7 +54,6 @@ function privileges(jail: Jail): readonly string[] {
 function fileSystem(jail: Jail): readonly string[] {
   return [
     ...rootOf(jail.program),
-    ...(jail.kvm === undefined ? [] : ['--tmpfs', '/dev', '--dev-bind', '/dev/kvm', '/dev/kvm']),
     '--tmpfs',
     '/run',
     // Made by name: a directory that bubblewrap makes on the way to a file can be entered by root only.
@@ -83,20 +80,13 @@ function limits(jail: Jail): readonly string[] {
     '--memlock=0',
     `--nofile=${OPEN_FILES_LIMIT}`,
     ...threads,
-    ...(jail.uid === undefined ? [] : ['/usr/bin/setpriv', ...dropTo(jail.uid, jail.kvm?.group)]),
+    ...(jail.uid === undefined ? [] : ['/usr/bin/setpriv', ...dropTo(jail.uid)]),
   ]
 }
 
 /** Arguments of setpriv(1) that leave nothing but an unprivileged uid. */
-export function dropTo(uid: number, group: number | undefined): readonly string[] {
-  return [
-    '--reuid',
-    String(uid),
-    '--regid',
-    String(uid),
-    ...(group === undefined ? ['--clear-groups'] : ['--groups', String(group)]),
-    ...KEEP_NOTHING,
-  ]
+export function dropTo(uid: number): readonly string[] {
+  return ['--reuid', String(uid), '--regid', String(uid), '--clear-groups', ...KEEP_NOTHING]
 }
 
 /** Arguments of setpriv(1) that take away what can still be had, and tie the process to its parent's life. */

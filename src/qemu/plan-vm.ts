@@ -30,7 +30,6 @@ export function planVm(options: PlanOptions): VmPlan {
     accelerator: verdict.accelerator,
     program: verdict.program,
     jail: verdict.jail,
-    kvmGroup: verdict.kvmGroup,
     runtimeDir: verdict.runtimeDir,
     files: vmFiles(image),
     cpu: verdict.accelerator === 'kvm' ? KVM_CPU : verdict.features.cpu,

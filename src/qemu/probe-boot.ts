@@ -12,7 +12,6 @@ export interface ProbeBootOptions {
   readonly program: QemuProgram
   readonly jail: JailPlan
   readonly features: QemuFeatures
-  readonly kvmGroup: number | undefined
   readonly image: Pick<ImageFiles, 'kernel' | 'initramfs'>
   readonly runtimeDir: string
   readonly logger: Logger
@@ -87,14 +86,13 @@ async function aborted(signal: AbortSignal): Promise<'aborted'> {
 }
 
 function planProbe(options: ProbeBootOptions): VmPlan {
-  const { accelerator, program, jail, kvmGroup, runtimeDir } = options
+  const { accelerator, program, jail, runtimeDir } = options
   const { kernel, initramfs } = options.image
   const image = { kernel, initramfs, root: undefined }
   return {
     accelerator,
     program,
     jail,
-    kvmGroup,
     runtimeDir,
     files: vmFiles(image),
     cpu: accelerator === 'kvm' ? { model: 'host', off: NO_NESTING } : options.features.cpu,

@@ -11,7 +11,7 @@ export interface QemuArgument {
 }
 
 /** Descriptors that QEMU inherits, connected to the host process. They have no names, so nobody else can connect. */
-export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5 } as const
+export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5, kvm: 6 } as const
 
 /** Names the agent looks for (interfaces between the host and the guest). */
 export const ROOT_SERIAL = 'root'
@@ -22,6 +22,9 @@ export const CHANNEL_PORT = 'exec-sandbox'
  * Measured in docs/decisions/0005-boot-tuning.md.
  */
 const TCG_CACHE_MB = 128
+
+/** QEMU's number for the set that holds the descriptor of /dev/kvm. */
+const KVM_FDSET = 1
 
 /** QEMU's command line for a plan, without the program's own name. Pure. */
 export function renderQemuArguments(plan: VmPlan): readonly string[] {
@@ -84,12 +87,14 @@ function describeMachine(plan: VmPlan): readonly QemuArgument[] {
           value: 'tcg',
           properties: { thread: plan.cpus === 1 ? 'single' : 'multi', 'tb-size': TCG_CACHE_MB },
         }
-      : { option: 'accel', value: 'kvm' },
+      : { option: 'accel', value: 'kvm', properties: { device: `/dev/fdset/${KVM_FDSET}` } },
     {
       option: 'cpu',
       value: plan.cpu.model,
       properties: Object.fromEntries(plan.cpu.off.map((feature) => [feature, false])),
     },
+    // The host process opens /dev/kvm and hands it over: the jail needs no device, and its uid no group.
+    ...(tcg ? [] : [{ option: 'add-fd', properties: { fd: QEMU_DESCRIPTORS.kvm, set: KVM_FDSET } }]),
     { option: 'smp', properties: { cpus: plan.cpus, maxcpus: plan.cpus } },
     { option: 'm', value: `${plan.memoryMb}M` },
     // A memory object of its own: a template needs a shared file here, its clones a private mapping of that file.

@@ -1,6 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { Duplex, Readable } from 'node:stream'
+import { KVM_DEVICE } from '../host/index.ts'
+import { findInheritable, FIRST_FOREIGN } from './inherited-descriptors.ts'
 import type { QemuCommand } from './qemu-command.ts'
+import type { Accelerator } from './vm-plan.ts'
 
 /** A started QEMU's process and the ends of its connections. */
 export interface QemuChild {
@@ -23,9 +27,29 @@ export interface ChildEnd {
  * Starts QEMU with its three connections as inherited socket pairs (descriptors 3, 4 and 5). The first process is
  * bubblewrap's, QEMU is its grandchild; killing the first kills all.
  */
-export function spawnQemu(command: QemuCommand): QemuChild {
+export function spawnQemu(command: QemuCommand, accelerator: Accelerator): QemuChild {
+  const kvm = accelerator === 'kvm' ? openSync(KVM_DEVICE, 'r+') : undefined
+  const nothing = openSync('/dev/null', 'r+')
+  try {
+    return spawnWith(command, [
+      'ignore',
+      'ignore',
+      'pipe',
+      'pipe',
+      'pipe',
+      'pipe',
+      kvm ?? nothing,
+      ...inheritNothing(nothing),
+    ])
+  } finally {
+    closeSync(nothing)
+    if (kvm !== undefined) closeSync(kvm)
+  }
+}
+
+function spawnWith(command: QemuCommand, stdio: Stdio): QemuChild {
   const child = spawn(command.file, command.argv, {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    stdio,
     // Nothing of the host's environment reaches QEMU, jail or not.
     env: { PATH: process.env['PATH'] },
     // A group of its own: Ctrl-C in the user's terminal is ours to handle, not QEMU's.
@@ -39,6 +63,22 @@ export function spawnQemu(command: QemuCommand): QemuChild {
     throw new Error('the host process has no descriptors left for another VM (see `ulimit -n`)')
   }
   return { process: child, stderr: child.stderr, qmp, console: console_, channel }
+}
+
+/**
+ * Descriptors that this process was started with and would pass on to every child: a log file of a service, a pipe of a
+ * build tool. Node closes only its own ones at exec; a taken-over QEMU must not find the others open.
+ */
+const INHERITED = findInheritable()
+
+type Stdio = Exclude<StdioOptions, string | undefined | null>
+
+/** Entries from descriptor 7 on: /dev/null over each inherited one. What stands between is closed at exec. */
+function inheritNothing(nothing: number): Stdio {
+  const last = INHERITED.at(-1)
+  if (last === undefined) return []
+  const length = last - FIRST_FOREIGN + 1
+  return Array.from({ length }, (_, index) => (INHERITED.includes(index + FIRST_FOREIGN) ? nothing : 'ignore'))
 }
 
 function isDuplex(stream: unknown): stream is Duplex {

@@ -25,21 +25,14 @@ export function renderQemuCommand(plan: VmPlan, uid: number | undefined): QemuCo
 /** As `renderQemuCommand`, for other arguments to the same program. */
 export function confine(plan: ProcessPlan, uid: number | undefined, argv: readonly string[]): QemuCommand {
   const { program, jail } = plan
-  if (jail.kind === 'off') return unconfined(program, uid, plan.kvmGroup, argv)
-  const kvm = plan.accelerator === 'kvm' ? { group: plan.kvmGroup } : undefined
-  const wall = renderJailArguments({ program, files: plan.files, uid, kvm })
+  if (jail.kind === 'off') return unconfined(program, uid, argv)
+  const wall = renderJailArguments({ program, files: plan.files, uid })
   return { file: jail.path, argv: [...wall, program.binary, ...firmwareArguments(program, ''), ...argv] }
 }
 
 // Without a jail QEMU still has its seccomp filter, no new privileges, and a life tied to ours.
-function unconfined(
-  program: QemuProgram,
-  uid: number | undefined,
-  group: number | undefined,
-  argv: readonly string[],
-): QemuCommand {
-  const drop =
-    uid === undefined ? KEEP_NOTHING.filter((word) => !word.startsWith('--bounding-set')) : dropTo(uid, group)
+function unconfined(program: QemuProgram, uid: number | undefined, argv: readonly string[]): QemuCommand {
+  const drop = uid === undefined ? KEEP_NOTHING.filter((word) => !word.startsWith('--bounding-set')) : dropTo(uid)
   if (program.kind === 'host') return { file: 'setpriv', argv: [...drop, program.binary, ...argv] }
   const libraries = LIBRARIES.map((directory) => join(program.root, directory)).join(':')
   const run = (binary: string): readonly string[] => [

@@ -136,7 +136,6 @@ function planToAsk(options: AskQemuOptions): ProcessPlan {
     jail: options.jail,
     files: [],
     runtimeDir: options.paths.runtimeDir,
-    kvmGroup: undefined,
   }
 }
 

@@ -9,7 +9,7 @@ import { confine, type QemuCommand, renderQemuCommand } from './qemu-command.ts'
 import { canPass, describeExit, type ExitCause, findPanic, type QemuExit, STDERR_TAIL_LENGTH } from './qemu-exit.ts'
 import { QmpClient, QmpError } from './qmp-client.ts'
 import type { QmpEvent } from './qmp-messages.ts'
-import type { ProcessPlan, VmPlan } from './vm-plan.ts'
+import type { Accelerator, ProcessPlan, VmPlan } from './vm-plan.ts'
 
 export interface QemuStartOptions {
   readonly logger: Logger
@@ -49,11 +49,16 @@ export class QemuProcess implements AsyncDisposable {
   #cause: ExitCause | undefined
   #killTimer: NodeJS.Timeout | undefined
 
-  private constructor(command: QemuCommand, lease: UidLease | undefined, options: QemuStartOptions) {
+  private constructor(
+    command: QemuCommand,
+    accelerator: Accelerator,
+    lease: UidLease | undefined,
+    options: QemuStartOptions,
+  ) {
     this.#logger = options.logger
     this.#lease = lease
     this.#bootLog = new BootLog(options.onBootLog)
-    this.#child = spawnQemu(command)
+    this.#child = spawnQemu(command, accelerator)
     this.#child.stderr.on('data', (chunk: Buffer) => this.stderr.push(chunk))
     this.#child.console.on('data', (chunk: Buffer) => this.#bootLog.push(chunk))
     // A reset by the dying peer is no news: the exit is, and it always follows.
@@ -85,7 +90,7 @@ export class QemuProcess implements AsyncDisposable {
     const lease = maker.kind === 'root' ? await leaseUid(plan, maker.uids) : undefined
     const command = render(lease?.uid)
     options.logger.debug('starting QEMU', { command: [command.file, ...command.argv].join(' ') })
-    const qemu = await QemuProcess.#spawn(command, lease, options)
+    const qemu = await QemuProcess.#spawn(command, plan.accelerator, lease, options)
     try {
       await qemu.#greet(options.signal)
       return qemu
@@ -100,11 +105,12 @@ export class QemuProcess implements AsyncDisposable {
 
   static async #spawn(
     command: QemuCommand,
+    accelerator: Accelerator,
     lease: UidLease | undefined,
     options: QemuStartOptions,
   ): Promise<QemuProcess> {
     try {
-      return new QemuProcess(command, lease, options)
+      return new QemuProcess(command, accelerator, lease, options)
     } catch (error) {
       await lease?.[Symbol.asyncDispose]()
       const message = error instanceof Error ? error.message : String(error)

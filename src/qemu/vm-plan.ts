@@ -29,8 +29,6 @@ export interface ProcessPlan {
   readonly accelerator: Accelerator
   readonly program: QemuProgram
   readonly jail: JailPlan
-  /** Group that may open /dev/kvm; used with KVM only. */
-  readonly kvmGroup: number | undefined
   /** Where locks of running VMs stand (the uid of each jail). */
   readonly runtimeDir: string
   /** Every file of the host that QEMU may open besides its own program, all of them read-only. */
