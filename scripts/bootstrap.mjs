@@ -14,6 +14,11 @@ export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** The command line of the built product. */
 export const CLI = join(ROOT, 'dist', 'cli', 'main.js')
 
+/** Installs the distribution's packages that are missing, all of them. */
+async function installPackages() {
+  await step('system packages', () => ensureSystemPackages({ lint: true }))
+}
+
 /**
  * Brings a fresh clone to the point where the product runs: distribution packages, npm packages, the compiled
  * product, the image. Each step looks first and works only when something is missing, so a second call costs
@@ -70,7 +75,7 @@ export async function main(work) {
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   await main(async () => {
     say(bold('exec-sandbox: setting up'))
-    await bootstrap({ lint: true })
+    await (process.argv.includes('--packages') ? installPackages() : bootstrap({ lint: true }))
     return 0
   })
 }

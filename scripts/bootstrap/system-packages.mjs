@@ -12,6 +12,9 @@ const SEARCH_PATH = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', 
 /** Where rustup puts cargo; a login shell has it on its path, a service or a cron job does not. */
 const CARGO_BIN = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'bin')
 
+/** Installs the packages and does nothing else, so that root makes no other files in a user's clone. */
+const PACKAGES_COMMAND = 'scripts/bootstrap.mjs --packages'
+
 /** apt waits this many seconds for another apt (unattended upgrades of a fresh machine) before it gives up. */
 const APT_LOCK_TIMEOUT_S = 300
 
@@ -41,7 +44,7 @@ export async function ensureSystemPackages({ lint }) {
 }
 
 function missingRequirements() {
-  const root = process.getuid?.() === 0
+  const root = process.getuid?.() === 0 && process.env.SUDO_UID === undefined
   return REQUIREMENTS.filter(
     (requirement) =>
       !(requirement.userOnly === true && root) &&
@@ -84,10 +87,10 @@ export function findCommand(name) {
 
 async function install(missing, rust) {
   const elevate = await elevation()
-  const shown = process.getuid?.() === 0 ? '' : 'sudo '
   let fresh = false
   if (listsAreEmpty()) {
-    if (elevate === undefined) throw new Failure(askUser(missing, `${shown}apt-get update && npm run bootstrap`), 2)
+    // Without lists nobody can tell yet which packages hold a Rust that is new enough.
+    if (elevate === undefined) throw new Failure(askUser(missing, `sudo ${process.execPath} ${PACKAGES_COMMAND}`), 2)
     fresh = await update(elevate)
   }
   if ((rust.build || rust.lint) && !fresh && elevate !== undefined && (await rustPackages(rust)) === undefined) {
@@ -98,7 +101,7 @@ async function install(missing, rust) {
   const packages = [...missing.map((requirement) => requirement.package), ...chosen]
   const args = ['install', '--yes', '--no-install-recommends', '-o', `DPkg::Lock::Timeout=${APT_LOCK_TIMEOUT_S}`]
   if (elevate === undefined) {
-    throw new Failure(askUser(missing, `${shown}apt-get install --no-install-recommends ${packages.join(' ')}`), 2)
+    throw new Failure(askUser(missing, `sudo apt-get install --no-install-recommends ${packages.join(' ')}`), 2)
   }
   say('  installing:')
   for (const requirement of missing) say(dim(`  ${requirement.package}: ${requirement.reason}`))
