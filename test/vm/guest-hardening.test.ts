@@ -69,7 +69,7 @@ const SYSCTLS: Readonly<Record<string, { value: string; without?: string }>> = {
   'kernel.modules_disabled': { value: '1', without: 'init_module' },
 }
 
-/** The kernel lets root alone read these; the agent's own tests hold their values. */
+/** The kernel lets root alone read these. The agent sets each that exists and does not boot when that fails. */
 const ROOT_ONLY_SYSCTLS = [
   'fs.protected_symlinks',
   'fs.protected_hardlinks',
