@@ -72,7 +72,12 @@ export class Scheduler implements AsyncDisposable {
     let result: RunResult
     let executedAt: number
     try {
-      result = await sandbox.runCode(source, dropUndefined({ onStdout, onStderr, onResult, signal: options.signal }))
+      result = await sandbox.runCode(source, {
+        ...(onStdout === undefined ? {} : { onStdout }),
+        ...(onStderr === undefined ? {} : { onStderr }),
+        ...(onResult === undefined ? {} : { onResult }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      })
       executedAt = performance.now()
     } finally {
       await sandbox.close()
@@ -168,14 +173,11 @@ export class Scheduler implements AsyncDisposable {
 
   async #plan(options: ResolvedSandboxOptions, signal: AbortSignal): Promise<VmPlan> {
     const { image, verdict } = await this.#found(signal)
-    return await planVm({
+    return planVm({
       image,
       verdict,
       memoryMb: options.memoryMb,
       cpus: options.cpus,
-      jail: this.#options.jail,
-      paths: this.#paths,
-      env: process.env,
       verbose: options.onBootLog !== undefined,
     })
   }
@@ -209,14 +211,4 @@ export class Scheduler implements AsyncDisposable {
       throw new SandboxClosedError('The scheduler has been closed. Create a new one.', { reason: 'closed' })
     }
   }
-}
-
-/** Leaves out what is undefined: an option given as undefined is an option not given. */
-function dropUndefined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {}
-  for (const key of Object.keys(options) as (keyof T)[]) {
-    const value = options[key]
-    if (value !== undefined) kept[key] = value as Exclude<T[typeof key], undefined>
-  }
-  return kept
 }

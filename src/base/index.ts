@@ -1,4 +1,5 @@
 export { abortedError, type DeadlineOptions, throwIfAborted, untilAborted, withDeadline } from './deadline.ts'
+export { errnoOf } from './errno.ts'
 export {
   AbortedError,
   BootError,

@@ -55,7 +55,7 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
   const output = new OrderedOutput(sources.length, context)
   const runOne = async (source: RunSource, index: number): Promise<void> => {
     const say = (text: string): void => {
-      if (flags.quiet !== true) output.write(index, 'stderr', text)
+      if (flags.quiet !== true) void output.write(index, 'stderr', text)
     }
     try {
       const result = await scheduler.run(source.code, {
@@ -94,13 +94,10 @@ async function inParallel<T>(
   width: number,
   work: (item: T, index: number) => Promise<void>,
 ): Promise<void> {
-  let next = 0
+  const entries = items.entries()
   const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next
-      next += 1
-      await work(items[index] as T, index)
-    }
+    // The workers share one iterator: each takes the next item when it has time.
+    for (const [index, item] of entries) await work(item, index)
   }
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
 }

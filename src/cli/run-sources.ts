@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { InvalidInputError } from '../base/index.ts'
+import { errnoOf, InvalidInputError } from '../base/index.ts'
 import { detectLanguage, INPUT_LIMITS, type Language, parseLanguage } from '../sandbox/index.ts'
 
 /** One program of a `run` command. */
@@ -53,7 +53,7 @@ async function readProgram(file: string): Promise<string> {
     return decode(await readFile(file), file)
   } catch (error) {
     if (error instanceof InvalidInputError) throw error
-    const code = (error as NodeJS.ErrnoException).code
+    const code = errnoOf(error)
     const why =
       code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : (code ?? String(error))
     throw new InvalidInputError(`Cannot read ${file}: ${why}`, { field: 'files' }, error)

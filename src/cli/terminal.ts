@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { BootError, type ErrorCode, EXIT_CODES, SandboxError, VmLostError } from '../base/index.ts'
+import { BootError, EXIT_CODES, SandboxError, VmLostError } from '../base/index.ts'
 
 /** Exit code when the tool itself failed for a reason that is not one of its own errors. */
 const FAILURE = 125
@@ -9,8 +9,7 @@ const TAIL_LINES = 15
 
 /** What an error says on the terminal: the message, how to mend it, and the last words of the VM. */
 export function explainError(error: unknown): string {
-  if (!(error instanceof SandboxError))
-    return `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+  if (!isSandboxError(error)) return `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
   const lines = [`sbx: ${error.message}`]
   const details: Readonly<Record<string, unknown>> = { ...error.details }
   if (typeof details['fix'] === 'string') lines.push(`sbx: to mend it: ${details['fix']}`)
@@ -22,7 +21,12 @@ export function explainError(error: unknown): string {
 
 /** The exit code of an error that ended the command. */
 export function exitCodeOf(error: unknown): number {
-  return error instanceof SandboxError ? EXIT_CODES[error.code as ErrorCode] : FAILURE
+  return isSandboxError(error) ? EXIT_CODES[error.code] : FAILURE
+}
+
+// `instanceof` alone leaves the type parameter open.
+function isSandboxError(error: unknown): error is SandboxError {
+  return error instanceof SandboxError
 }
 
 /** Writes and waits until the stream wants more: a slow terminal or pipe slows the program down. */

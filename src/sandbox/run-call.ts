@@ -43,8 +43,8 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
   let failure: { readonly error: unknown } | undefined
   const fail = (error: unknown): void => {
     failure ??= { error }
+    // From here on the channel itself watches over the answer (`cancelTimeoutMs`).
     exchange.cancel()
-    limit.restart(LADDER_MS + GRACE_MS)
   }
   const limit = new ResponseLimit(watch, () => {
     vm.end(`it did not answer ${GRACE_MS / 1000} s after the end of a program was due`)

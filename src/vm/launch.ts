@@ -47,7 +47,7 @@ export async function launchVm(plan: VmPlan, options: LaunchOptions): Promise<Vm
       const delayMs = nextBootDelayMs(attempt, retryable, Math.random())
       if (delayMs === undefined) throw error
       options.onRetry()
-      options.logger.warn('boot failed, trying again', { attempt, delayMs, cause: error.message })
+      options.logger.warn('boot failed, trying again', { attempt, delayMs, cause: String(error) })
       await delay(delayMs, undefined, { signal: options.signal }).catch(() => {
         throw abortedError(options.signal)
       })

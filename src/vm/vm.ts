@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Logger, ProtocolError, type SandboxError, VmLostError } from '../base/index.ts'
-import type { Channel } from '../channel/index.ts'
+import { BootError, type Logger, ProtocolError, type SandboxError, VmLostError } from '../base/index.ts'
+import { type Channel, describeEnd, RequestRefusedError } from '../channel/index.ts'
 import { describeExit, type QemuProcess } from '../qemu/index.ts'
 
 /** Measured milliseconds of the phases of a launch. */
@@ -89,6 +89,13 @@ export class Vm implements AsyncDisposable {
       this.end(error.message, error)
       return error
     }
+    if (error instanceof RequestRefusedError) {
+      const details = { phase: 'run', bootLog: this.bootLog, stderr: this.#qemu.stderr.text() }
+      return new BootError(`The interpreter did not start: ${error.message}`, details, {
+        retryable: true,
+        cause: error,
+      })
+    }
     if (!this.channel.isClosed) return error
     return this.lostError(await this.ended, dispatched)
   }
@@ -105,6 +112,7 @@ export class Vm implements AsyncDisposable {
   async #watch(): Promise<VmEnd> {
     void this.channel.closed.then(async (end) => {
       if (end.kind === 'protocol-error') return this.end(end.error.message, end.error)
+      if (end.kind !== 'peer-closed') return this.end(describeEnd(end))
       // A channel that the peer closed is most often the shadow of QEMU's own end, which tells more.
       const exit = await Promise.race([this.#qemu.exited, delay(EXIT_CAUSE_WAIT_MS, undefined, { ref: false })])
       this.end(exit === undefined ? 'the guest closed its channel' : describeExit(exit))

@@ -1,0 +1,156 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface SbxOptions {
+  readonly input?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly onStdout?: (text: string, pid: number) => void
+}
+
+async function sbx(args: readonly string[], options: SbxOptions = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  })
+  child.stdin.end(options.input ?? '')
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+    options.onStdout?.(text, child.pid ?? 0)
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+
+describe('sbx run', () => {
+  let directory: string
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'exec-sandbox-cli-'))
+  })
+  afterAll(async () => await rm(directory, { recursive: true, force: true }))
+
+  it("runs sbx run -c 'print(6*7)'", async () => {
+    expect(await sbx(['run', '-c', 'print(6*7)'])).toEqual({ code: 0, stdout: '42\n', stderr: '' })
+  })
+
+  it('runs a TypeScript file, found by its extension, and exits with its code', async () => {
+    const file = join(directory, 'script.ts')
+    await writeFile(file, 'interface A { n: number }\nconst a: A = { n: 42 }\nconsole.log(a.n)\nprocess.exit(3)\n')
+    expect(await sbx([file])).toEqual({ code: 3, stdout: '42\n', stderr: '' })
+  })
+
+  it("runs a program from stdin: echo 'echo $((6*7))' | sbx run -l bash -", async () => {
+    expect(await sbx(['run', '-l', 'bash', '-'], { input: 'echo $((6*7))\n' })).toEqual({
+      code: 0,
+      stdout: '42\n',
+      stderr: '',
+    })
+  })
+
+  it('streams: the first line is out while the program still runs', async () => {
+    let lines = 0
+    const outcome = await sbx(['-l', 'bash', '-t', '60s', '-c', 'echo first; sleep 600'], {
+      onStdout: (_, pid) => {
+        lines += 1
+        process.kill(pid, 'SIGINT')
+      },
+    })
+    expect(lines).toBe(1)
+    expect(outcome).toMatchObject({ code: 130, stdout: 'first\n' })
+  })
+
+  it('keeps bytes as they are', async () => {
+    const { stdout } = await sbx(['-l', 'bash', '-c', "printf '\\xe2\\x82\\xac no newline'"])
+    expect(stdout).toBe('€ no newline')
+  })
+
+  it('exits 124 at the time limit and says so on stderr only', async () => {
+    const outcome = await sbx(['run', '-t', '1s', '-c', 'while True: pass'])
+    expect(outcome.code).toBe(124)
+    expect(outcome.stdout).toBe('')
+    expect(outcome.stderr).toContain('time limit of 1 s')
+  })
+
+  it('prints several sources in order, and the worst code wins', async () => {
+    const outcome = await sbx([
+      'run',
+      '-l',
+      'bash',
+      '-c',
+      'sleep 0.5; echo one; exit 4',
+      '-c',
+      'echo two',
+      '-c',
+      'echo three; exit 2',
+    ])
+    expect(outcome).toMatchObject({ code: 4, stdout: 'one\ntwo\nthree\n' })
+  })
+
+  it('prints the result as JSON', async () => {
+    const { stdout, code } = await sbx(['run', '--json', '-e', 'A=1', '-c', 'import os; print(os.environ["A"]); 6*7'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ stdout: '1\n', exitCode: 0, reason: 'exit', results: [{ text: '42' }] })
+  })
+
+  it('shows boot log and timing with --debug, on stderr only', async () => {
+    const { stdout, stderr } = await sbx(['run', '--debug', '-c', 'print(1)'])
+    expect(stdout).toBe('1\n')
+    expect(stderr).toMatch(/Linux version 6\.12/)
+    expect(stderr).toMatch(/\[timing\] source=cold-boot .*bootMs=\d/)
+  })
+
+  it.each([
+    [['run'], 'Nothing to run'],
+    [['run', '-l', 'cobol', '-c', 'x'], 'Unknown language'],
+    [['run', '-t', 'soon', '-c', 'x'], 'Expected a number with ms, s, m or h'],
+    [['run', '-e', 'NOT_SET_ANYWHERE', '-c', 'x'], 'NAME=VALUE'],
+    [['run', 'no-such-file.py'], 'there is no such file'],
+    [['run', '-m', '1', '-c', 'x'], 'memoryMb'],
+    [['frobnicate'], 'unknown command'],
+  ])('exits 2 with a message for %j', async (args, message) => {
+    const outcome = await sbx(args)
+    expect(outcome.stderr).toContain(message)
+    expect(outcome).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  it('exits 125 and names the fixing command when there is no image', async () => {
+    const outcome = await sbx(['run', '-c', 'print(1)'], { env: { EXEC_SANDBOX_CACHE_DIR: join(directory, 'empty') } })
+    expect(outcome.code).toBe(125)
+    expect(outcome.stderr).toContain('sbx image build')
+  })
+})
+
+describe('sbx completion', () => {
+  it.each(['bash', 'zsh', 'fish'])('prints a script for %s', async (shell) => {
+    const { stdout, code } = await sbx(['completion', shell])
+    expect(code).toBe(0)
+    for (const word of ['run', 'doctor', 'image', 'accelerator']) expect(stdout).toContain(word)
+  })
+
+  it('gives bash a script that completes options', async () => {
+    const { stdout } = await sbx(['completion', 'bash'])
+    const script = `${stdout}\nCOMP_WORDS=(sbx run --acc); COMP_CWORD=2; _exec_sandbox; printf '%s\\n' "\${COMPREPLY[@]}"`
+    const child = spawn('bash', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const chunks: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    await once(child, 'close')
+    expect(Buffer.concat(chunks).toString()).toBe('--accelerator\n')
+  })
+})
