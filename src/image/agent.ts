@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DependencyError } from '../base/index.ts'
+import { guestDirectory } from './recipe.ts'
+import { CommandError, commandEnvironment, runCommand } from './run-command.ts'
+
+export interface BuildAgentOptions {
+  readonly cargo: string
+  /** Cargo's target directory, kept between builds: a change to the agent compiles the agent alone. */
+  readonly targetDirectory: string
+  readonly signal: AbortSignal
+  readonly onLine: (line: string) => void
+}
+
+/**
+ * The host's own triple, named explicitly: only then do the flags below leave build scripts and procedural macros alone, which
+ * cannot be linked statically. A distribution's compiler has the standard library for this target only.
+ */
+const TARGET = 'x86_64-unknown-linux-gnu'
+const PROGRAM = 'exec-sandbox-agent'
+
+/** Compiles guest/agent into one static program. */
+export async function buildAgent(options: BuildAgentOptions): Promise<{ program: string; version: string }> {
+  const directory = join(guestDirectory, 'agent')
+  const flags = ['-Ctarget-feature=+crt-static', `--remap-path-prefix=${directory}=agent`]
+  const env = commandEnvironment({
+    CARGO_TARGET_DIR: options.targetDirectory,
+    CARGO_ENCODED_RUSTFLAGS: flags.join('\u001f'),
+    CARGO_TERM_COLOR: 'never',
+  })
+  try {
+    await runCommand(options.cargo, {
+      args: ['build', '--release', '--locked', '--bin', PROGRAM, '--target', TARGET],
+      cwd: directory,
+      env,
+      signal: options.signal,
+      onLine: options.onLine,
+    })
+  } catch (error) {
+    throw error instanceof CommandError ? explain(error) : error
+  }
+  const manifest = await readFile(join(directory, 'Cargo.toml'), 'utf8')
+  const version = /^version = "([^"]+)"/m.exec(manifest)?.[1] ?? 'unknown'
+  return { program: join(options.targetDirectory, TARGET, 'release', PROGRAM), version }
+}
+
+function explain(error: CommandError): DependencyError {
+  const fix =
+    'check that Rust is 1.85 or newer (cargo --version), that gcc and libc6-dev are installed, and that cargo can reach its registry'
+  return new DependencyError(
+    `The guest agent does not build; ${fix}.\n${error.output}`,
+    { dependency: 'Rust', fix },
+    error,
+  )
+}
