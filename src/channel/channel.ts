@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import {
   abortedError,
@@ -17,6 +16,7 @@ import { FrameDecoder } from './frame-decoder.ts'
 import { type Hello, parseHello } from './guest-json.ts'
 import type { InboundStream } from './inbound-stream.ts'
 import { type ExchangeLink, type ExchangePort, LiveExchange } from './live-exchange.ts'
+import { observed } from './observed.ts'
 import { violation } from './violation.ts'
 import { FRAME_RULES, GENERATION, HIGHEST_ID } from './wire.ts'
 import { WriteQueue } from './write-queue.ts'
@@ -62,6 +62,7 @@ export class Channel implements AsyncDisposable {
   readonly #decoder: FrameDecoder
   readonly #exchanges = new Map<number, ExchangePort>()
   readonly #link: ExchangeLink
+  readonly #socketClosed: Promise<void>
   // The promise's executor sets it within the constructor.
   #announceEnd: (end: ChannelEnd) => void = () => undefined
   #state: ChannelState
@@ -82,7 +83,7 @@ export class Channel implements AsyncDisposable {
         channel = new Channel(socket, { kind: 'opening', resolve, reject }, logger)
       })
       const onTimeout = (): VmLostError => openingError(`The agent did not say HELLO within ${helloTimeoutMs} ms`)
-      await withDeadline(opened, { timeoutMs: helloTimeoutMs, onTimeout, signal })
+      await withDeadline(observed(opened), { timeoutMs: helloTimeoutMs, onTimeout, signal })
     } catch (error) {
       await channel?.close()
       throw error
@@ -116,6 +117,11 @@ export class Channel implements AsyncDisposable {
     this.closed = new Promise((resolve) => {
       this.#announceEnd = resolve
     })
+    this.#socketClosed = new Promise((resolve) => {
+      // Not `socket.closed`, which is true before the descriptor is closed.
+      if (socket.destroyed) resolve()
+      else socket.once('close', () => resolve())
+    })
     this.#listen()
   }
 
@@ -129,8 +135,8 @@ export class Channel implements AsyncDisposable {
   }
 
   /** A request without streams: its result, or the errors of `Exchange.response`. */
-  async request<T>(method: string, params: object, options: RequestOptions<T>): Promise<T> {
-    return await this.#begin(method, params, options).response
+  request<T>(method: string, params: object, options: RequestOptions<T>): Promise<T> {
+    return this.#begin(method, params, options).response
   }
 
   /**
@@ -267,14 +273,10 @@ export class Channel implements AsyncDisposable {
   }
 
   async #destroySocket(): Promise<void> {
-    const socket = this.#socket
-    socket.destroy()
-    if (socket.closed) return
-    await withDeadline(once(socket, 'close'), {
-      timeoutMs: CLOSE_TIMEOUT_MS,
-      onTimeout: () => new Error('The socket of the channel did not close'),
-    }).catch((error: unknown) => {
-      this.#logger?.warn('channel socket', { error: String(error) })
+    this.#socket.destroy()
+    const onTimeout = (): Error => new Error(`The socket did not close within ${CLOSE_TIMEOUT_MS} ms`)
+    await withDeadline(this.#socketClosed, { timeoutMs: CLOSE_TIMEOUT_MS, onTimeout }).catch((error: Error) => {
+      this.#logger?.warn('channel', { error: error.message })
     })
   }
 }

@@ -55,7 +55,7 @@ describe('frames', () => {
         const { frames, atBorder } = collectFrames(other(side), [Buffer.from(vector.hex, 'hex')])
         expect(atBorder).toBe(true)
         expect(frames).toHaveLength(1)
-        const { payload = '', length, ...rest } = frames[0] ?? { length: -1 }
+        const { payload, length, ...rest } = frames[0] ?? { payload: '', length: -1 }
         expect(length).toBe(payload.length / 2)
         const { json, payload: raw, credit, ...fields } = vector.frame
         expect(rest).toEqual(fields)

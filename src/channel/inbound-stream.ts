@@ -1,3 +1,5 @@
+import { observed } from './observed.ts'
+
 /**
  * Pieces smaller than this are copied together. A piece is a view of the buffer it was read into, and a guest that
  * sends single bytes among other frames would otherwise make each of them hold a whole read buffer.
@@ -75,7 +77,11 @@ export class InboundStream implements AsyncIterableIterator<Uint8Array, undefine
     if (dropped > 0) this.#onConsumed(dropped)
   }
 
-  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    return observed(this.#next())
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#queue.length === 0) this.#sealBlock()
     const chunk = this.#queue.shift()
     if (chunk !== undefined) {

@@ -5,6 +5,7 @@ import type { Exchange, ExchangeOptions, ReceiveStream, StreamWriter } from './e
 import { type ExchangeInput, type ExchangePhase, FIRST_PHASE, isOpenToGuest, nextStep } from './exchange-phase.ts'
 import { checkGuest, parseEvent, parseResponse } from './guest-json.ts'
 import { InboundStream } from './inbound-stream.ts'
+import { observed } from './observed.ts'
 import { OutboundStream } from './outbound-stream.ts'
 import { RequestRefusedError } from './request-refused-error.ts'
 import { violation } from './violation.ts'
@@ -69,12 +70,11 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
     this.#options = options
     this.#link = link
     this.#site = site
-    this.response = new Promise((resolve, reject) => {
+    const response = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // The caller may look at the streams first, or only at those: a rejection is never unhandled.
-    this.response.catch(() => undefined)
+    this.response = observed(response)
     this.settled = new Promise((resolve) => {
       this.#settle = resolve
     })

@@ -1,5 +1,6 @@
 import { bookGrant, openSendAccount, spendCredit } from './credit.ts'
 import { encodeData, encodeEmpty, encodeHeader } from './frame.ts'
+import { observed } from './observed.ts'
 import type { Rule } from './violation.ts'
 import { DATA_LIMIT_BYTES } from './wire.ts'
 
@@ -45,7 +46,11 @@ export class OutboundStream {
    * Sends `chunk` as credit comes, and resolves when the socket has taken all of it; only then may the caller change
    * its bytes. False when the exchange ended before that: the guest has no more use for them.
    */
-  async write(chunk: Uint8Array): Promise<boolean> {
+  write(chunk: Uint8Array): Promise<boolean> {
+    return observed(this.#begin(chunk))
+  }
+
+  async #begin(chunk: Uint8Array): Promise<boolean> {
     if (this.#state.kind === 'over') {
       if (this.#state.error !== undefined) throw this.#state.error
       return false

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Channel } from '../../src/channel/index.ts'
 import { connectedSockets } from './connected-sockets.ts'
 import { WirePeer } from './wire-peer.ts'
@@ -5,6 +6,8 @@ import { WirePeer } from './wire-peer.ts'
 export interface Pair extends AsyncDisposable {
   readonly channel: Channel
   readonly peer: WirePeer
+  /** The channel's own socket, to look at; the channel owns it. */
+  readonly socket: Socket
 }
 
 /** An open channel and the peer that said HELLO to it. */
@@ -17,6 +20,7 @@ export async function openPair(onData?: ConstructorParameters<typeof WirePeer>[1
   return {
     channel,
     peer,
+    socket: near,
     [Symbol.asyncDispose]: async () => {
       await channel.close()
       await peer[Symbol.asyncDispose]()

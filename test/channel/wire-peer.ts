@@ -23,7 +23,7 @@ export class WirePeer implements AsyncDisposable {
   readonly dataBytes = new Map<string, number>()
   readonly ended: Promise<void>
   #bytes = 0
-  #onFrame: () => void = () => undefined
+  #waiters: (() => void)[] = []
   #error: Error | undefined
 
   /** @param onData called with each piece of DATA, as it is heard */
@@ -92,7 +92,7 @@ export class WirePeer implements AsyncDisposable {
         const [frame] = index < 0 ? [] : this.heard.splice(index, 1)
         if (frame !== undefined) return frame
         await new Promise<void>((resolve) => {
-          this.#onFrame = resolve
+          this.#waiters.push(resolve)
         })
       }
     }
@@ -108,6 +108,6 @@ export class WirePeer implements AsyncDisposable {
   #hear(header: FrameHeader, payload: Buffer): void {
     this.heard.push({ header, payload, bytesBefore: this.#bytes })
     this.#bytes += 12 + header.length
-    this.#onFrame()
+    for (const wake of this.#waiters.splice(0)) wake()
   }
 }

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { openPair, type Pair } from '../../test/channel/open-pair.ts'
+import { bytesOfPart, VECTORS } from '../../test/channel/vectors.ts'
+import { encodeEmpty, encodeJson } from './frame.ts'
+import { FrameDecoder } from './frame-decoder.ts'
+import { checkGuest, parseEvent, parseHello, parseResponse } from './guest-json.ts'
+import { ProtocolError } from '../base/index.ts'
+import { INITIAL_CREDIT_BYTES } from './wire.ts'
+
+/**
+ * Mutated vectors against the decoder and against whole channels. EXEC_SANDBOX_FUZZ_FRAMES sets how many frames (the
+ * long mode runs 10 000 000), EXEC_SANDBOX_FUZZ_SEED repeats a run: every test prints its seed.
+ */
+const FRAMES = numberFrom('EXEC_SANDBOX_FUZZ_FRAMES', 100_000)
+const SEED = numberFrom('EXEC_SANDBOX_FUZZ_SEED', Math.floor(Math.random() * 0xffff_ffff))
+
+/** A channel costs a socket pair: it takes this share of the frames, the bare decoder the rest. */
+const CHANNEL_SHARE = 0.03
+
+/** Generous for one frame under a loaded machine: it only has to tell a hang from work. */
+const TIMEOUT_MS = 60_000 + FRAMES
+
+function numberFrom(name: string, otherwise: number): number {
+  const value = process.env[name]
+  if (value === undefined || value === '') return otherwise
+  const number = Number(value)
+  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`${name}: expected a whole number, got "${value}"`)
+  return number
+}
+
+/** mulberry32: small, seedable, and good enough to choose mutations. */
+class Dice {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** 0 … below − 1. */
+  roll(below: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+
+  pick<T>(from: readonly T[]): T {
+    const picked = from[this.roll(from.length)]
+    if (picked === undefined) throw new RangeError('nothing to pick from')
+    return picked
+  }
+}
+
+const VALID: readonly Buffer[] = VECTORS.frames
+  .filter(({ decodedBy }) => decodedBy.includes('host'))
+  .map(({ hex }) => Buffer.from(hex, 'hex'))
+
+const BROKEN: readonly Buffer[] = [
+  ...VECTORS.rejections.map(({ hex }) => Buffer.from(hex, 'hex')),
+  ...VECTORS.conversations.flatMap(({ parts }) => parts.map((part) => bytesOfPart({ ...part, times: 1 }))),
+]
+
+/** Values at the borders of the header's fields. */
+const EDGES = [0, 1, 2, 3, 4, 9, 15, 16, 127, 128, 255]
+
+function mutate(dice: Dice): Buffer {
+  const bytes = Buffer.from(dice.pick(dice.roll(4) > 0 ? VALID : BROKEN))
+  // Ids of exchanges that a channel under test has open, so that most frames get past the look-up.
+  if (dice.roll(3) > 0 && bytes.byteLength >= 12) bytes.writeUInt32LE(dice.pick([1, 3, 5]), 4)
+  const times = Math.max(0, dice.roll(6) - 2)
+  for (let count = 0; count < times; count += 1) {
+    const at = dice.roll(Math.max(1, bytes.byteLength))
+    if (dice.roll(2) === 0) bytes[at] = dice.pick(EDGES)
+    else bytes[at] = (bytes[at] ?? 0) ^ (1 << dice.roll(8))
+  }
+  if (dice.roll(40) === 0) return bytes.subarray(0, dice.roll(bytes.byteLength + 1))
+  return bytes
+}
+
+function isProtocolError(error: unknown): boolean {
+  return error instanceof ProtocolError
+}
+
+test(`the decoder and the JSON funnel survive ${FRAMES} mutated frames (seed ${SEED})`, { timeout: TIMEOUT_MS }, () => {
+  console.log(`fuzz: EXEC_SANDBOX_FUZZ_SEED=${SEED} EXEC_SANDBOX_FUZZ_FRAMES=${FRAMES}`)
+  const dice = new Dice(SEED)
+  const counts = { decoded: 0, refused: 0 }
+  const parsers = { HELLO: parseHello, RESPONSE: parseResponse, EVENT: parseEvent } as const
+  const makeDecoder = (): FrameDecoder =>
+    new FrameDecoder('guest', {
+      frame: ({ type, length }, payload) => {
+        expect(payload.byteLength).toBe(length)
+        counts.decoded += 1
+        if (type === 'HELLO' || type === 'RESPONSE' || type === 'EVENT') {
+          checkGuest(z.looseObject({}), parsers[type](payload), type)
+        }
+      },
+      data: ({ length }) => {
+        if (length < 1 || length > 65_536) throw new Error(`DATA of ${length} bytes got through`)
+        counts.decoded += 1
+      },
+      dataBytes: (piece) => {
+        if (piece.byteLength === 0) throw new Error('an empty piece')
+      },
+    })
+  let decoder = makeDecoder()
+  for (let frame = 0; frame < FRAMES; frame += 1) {
+    const bytes = mutate(dice)
+    const cut = dice.roll(bytes.byteLength + 1)
+    try {
+      decoder.push(bytes.subarray(0, cut))
+      decoder.push(bytes.subarray(cut))
+      // A longer length than was sent would swallow thousands of frames to come: some of them are enough.
+      if (!decoder.atBorder && dice.roll(4) === 0) decoder = makeDecoder()
+    } catch (error) {
+      if (!isProtocolError(error)) throw new Error(`frame ${frame} of seed ${SEED}`, { cause: error })
+      counts.refused += 1
+      decoder = makeDecoder()
+    }
+  }
+  // A fuzzer that only ever gets refused, or never, tests nothing.
+  console.log(`fuzz: ${JSON.stringify(counts)}`)
+  expect(counts.decoded).toBeGreaterThan(FRAMES / 10)
+  expect(counts.refused).toBeGreaterThan(FRAMES / 10)
+})
+
+/** Opens three exchanges, of which one is read, one is not and one has been aborted. */
+function occupy({ channel }: Pair): { readonly settled: Promise<unknown>; readonly abort: () => void } {
+  const any = z.looseObject({})
+  const controller = new AbortController()
+  const options = { label: 'fuzz', receive: [1, 2], send: [0], event: any, result: any }
+  const exchanges = [{}, {}, { signal: controller.signal }].map((more) =>
+    channel.exchange('exec', {}, { ...options, ...more }),
+  )
+  const read = async (stream: AsyncIterable<Uint8Array> | undefined): Promise<number> => {
+    let total = 0
+    for await (const chunk of stream ?? []) total += chunk.byteLength
+    return total
+  }
+  const readers = [1, 2].map(async (stream) => await read(exchanges[0]?.readable(stream)))
+  const writers = exchanges.map(async (each) => await each.writable(0).write(Buffer.alloc(INITIAL_CREDIT_BYTES + 1)))
+  const settled = Promise.allSettled([...readers, ...writers, ...exchanges.map(async (each) => await each.response)])
+  return { settled, abort: () => controller.abort() }
+}
+
+describe('whole channels', () => {
+  const count = Math.max(1, Math.floor(FRAMES * CHANNEL_SHARE))
+
+  test(`end in a conversation or a ProtocolError for ${count} mutated frames (seed ${SEED})`, {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const dice = new Dice(SEED + 1)
+    const ends = new Map<string, number>()
+    const memory = process.memoryUsage().arrayBuffers
+    for (let frame = 0; frame < count; ) {
+      await using pair = await openPair()
+      const { settled, abort } = occupy(pair)
+      for (let index = 0; index < 3; index += 1) await pair.peer.next('REQUEST')
+      abort()
+      // Valid frames first, so that what follows meets every state; then mutated ones until the channel ends.
+      if (dice.roll(2) === 0) pair.peer.send(encodeEmpty('END', dice.pick([1, 3, 5]), dice.pick([1, 2])))
+      if (dice.roll(2) === 0) pair.peer.send(encodeJson('EVENT', dice.pick([1, 3, 5]), { event: 'x' }))
+      const length = 1 + dice.roll(12)
+      const bytes: Buffer[] = []
+      for (let index = 0; index < length; index += 1) bytes.push(mutate(dice))
+      frame += length
+      pair.peer.send(Buffer.concat(bytes))
+      pair.peer.socket.end()
+      const end = await pair.channel.closed
+      ends.set(end.kind, (ends.get(end.kind) ?? 0) + 1)
+      // Nothing that was open is left hanging.
+      await settled
+    }
+    expect([...ends.keys()].toSorted()).toEqual(['peer-closed', 'protocol-error'])
+    expect(process.memoryUsage().arrayBuffers - memory).toBeLessThan(100_000_000)
+  })
+})
