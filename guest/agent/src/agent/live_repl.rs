@@ -1,0 +1,193 @@
+//! One REPL process: its socket, its pipes and what it is doing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::rand::{getrandom, GetRandomFlags};
+
+use super::poller::{Interest, Owner, Part, Poller, Watched};
+use crate::clock;
+use crate::process::launch::exec_outcome;
+use crate::process::{ExecFailure, Launched};
+use crate::repl::message::encode;
+use crate::repl::{Decoder, Message, ProtocolBreak};
+
+/// An interpreter may have to be read from a cold disk under emulation; the host waits a little longer.
+const READY_PATIENCE: Duration = Duration::from_secs(40);
+/// Reseeding is a few calls of an idle interpreter.
+const RESEED_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Until `R`.
+    Starting {
+        deadline: Duration,
+    },
+    Idle,
+    /// From `C` to `D`, for this exchange.
+    Running(u32),
+    /// From `S` to `A`.
+    Reseeding {
+        deadline: Duration,
+    },
+}
+
+pub struct LiveRepl {
+    pub serial: u32,
+    pub pid: Pid,
+    pub phase: Phase,
+    pub launched: Duration,
+    report: Option<Watched>,
+    pub failure: Option<ExecFailure>,
+    socket: Watched,
+    decoder: Decoder,
+    outgoing: Vec<u8>,
+    sent: usize,
+    pub pipes: [Watched; 2],
+    /// The environment or the generators are those of before a `resume`; done as soon as it is idle.
+    pub reseed_due: bool,
+    /// The agent has ended it; nothing it says counts any more.
+    pub condemned: bool,
+}
+
+impl LiveRepl {
+    /// Takes over what was launched; `None` when it has no socket, which would be a defect.
+    #[must_use]
+    pub fn new(serial: u32, launched: Launched, poller: &Poller) -> Option<Self> {
+        let now = clock::now();
+        let watch = |descriptor, part| poller.watch(descriptor, Owner::Repl(serial), part);
+        Some(Self {
+            serial,
+            pid: launched.pid,
+            phase: Phase::Starting {
+                deadline: now + READY_PATIENCE,
+            },
+            launched: now,
+            report: Some(watch(launched.report, Part::Report)),
+            failure: None,
+            socket: watch(launched.socket?, Part::Socket),
+            decoder: Decoder::default(),
+            outgoing: Vec::new(),
+            sent: 0,
+            pipes: [
+                watch(launched.stdout, Part::Stdout),
+                watch(launched.stderr, Part::Stderr),
+            ],
+            reseed_due: false,
+            condemned: false,
+        })
+    }
+
+    /// Looks whether the child has become the interpreter.
+    pub fn check_start(&mut self) {
+        let Some(outcome) = self.report.as_ref().and_then(exec_outcome) else {
+            return;
+        };
+        self.report = None;
+        self.failure = outcome.err();
+    }
+
+    /// When it must have answered.
+    #[must_use]
+    pub fn due(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Starting { deadline } | Phase::Reseeding { deadline } if !self.condemned => {
+                Some(deadline)
+            }
+            _ => None,
+        }
+    }
+
+    /// Hands a program over.
+    pub fn run(&mut self, id: u32, environment: &BTreeMap<String, String>, code: &str) {
+        for (name, value) in environment {
+            self.queue(b'E', &[name.as_bytes(), b"=", value.as_bytes()]);
+        }
+        self.queue(b'C', &[code.as_bytes()]);
+        self.phase = Phase::Running(id);
+        self.write();
+    }
+
+    /// Gives it a seed of its own and the sandbox's environment.
+    pub fn reseed(&mut self, environment: &BTreeMap<String, String>) {
+        let mut seed = [0_u8; 32];
+        // The generator is initialized long before any REPL runs; from then on this call cannot fail.
+        let _ = getrandom(&mut seed, GetRandomFlags::empty());
+        let entries: Vec<String> = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\0"))
+            .collect();
+        let mut parts: Vec<&[u8]> = vec![&seed];
+        parts.extend(entries.iter().map(String::as_bytes));
+        self.queue(b'S', &parts);
+        self.reseed_due = false;
+        self.phase = Phase::Reseeding {
+            deadline: clock::now() + RESEED_PATIENCE,
+        };
+        self.write();
+    }
+
+    /// Queues a message. Lengths were checked where the request came in: one that does not fit condemns nobody, it is
+    /// not sent, and the REPL's deadline tells.
+    fn queue(&mut self, kind: u8, parts: &[&[u8]]) {
+        self.outgoing
+            .extend(encode(kind, parts).unwrap_or_default());
+    }
+
+    /// Writes what the socket takes. A REPL that does not read makes its own run wait, nothing else.
+    pub fn write(&mut self) {
+        while self.sent < self.outgoing.len() {
+            let rest = self.outgoing.get(self.sent..).unwrap_or_default();
+            match rustix::io::write(&self.socket, rest) {
+                Ok(length) => self.sent += length,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // The process is ending, or has closed its socket, which reading will tell.
+                Err(_) => break,
+            }
+        }
+        self.outgoing = Vec::new();
+        self.sent = 0;
+    }
+
+    /// Reads once. `Ok(None)` when there is nothing now.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Option<Vec<Message>>, ProtocolBreak> {
+        let length = match rustix::io::read(&self.socket, &mut *buffer) {
+            Ok(length) => length,
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+            Err(_) => 0,
+        };
+        if length == 0 {
+            return Err(ProtocolBreak::Closed);
+        }
+        let mut bytes = buffer.get(..length).unwrap_or_default();
+        let mut messages = Vec::new();
+        while !bytes.is_empty() {
+            messages.extend(self.decoder.next_message(&mut bytes)?);
+        }
+        Ok(Some(messages))
+    }
+
+    /// What it printed last, to explain a start that failed.
+    pub fn last_words(&self) -> String {
+        let mut buffer = [0_u8; 2_048];
+        let length = rustix::io::read(&self.pipes[1], &mut buffer).unwrap_or(0);
+        String::from_utf8_lossy(buffer.get(..length).unwrap_or_default())
+            .trim()
+            .to_owned()
+    }
+
+    pub fn update_interest(&mut self, listening: bool) -> io::Result<()> {
+        let read = listening && !self.condemned;
+        self.socket.want(Interest {
+            read,
+            write: self.sent < self.outgoing.len(),
+        })?;
+        self.report
+            .as_mut()
+            .map_or(Ok(()), |report| report.want(Interest::READ))
+    }
+}

@@ -1,0 +1,281 @@
+//! The agent at work: one event loop, one thread, no lock. Events change the state of exchanges; after each batch
+//! `settle` carries out what has become possible, and says what to wait for next.
+
+mod context;
+mod ending;
+pub mod ladder;
+mod live_repl;
+mod outbox;
+mod output;
+mod poller;
+mod port;
+mod program;
+mod reaper;
+mod repls;
+mod requests;
+mod resume;
+mod run;
+mod stdin;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use context::{Context, ContextKey};
+use poller::{Event, Interest, Owner, Part, Poller, Watched};
+use port::{Port, PortError};
+use program::Program;
+use resume::Resuming;
+use run::Run;
+
+use crate::clock;
+use crate::process::oom::OomWatch;
+use crate::sys::signals::child_signals;
+use crate::wire::request::Environment;
+use crate::wire::Incoming;
+
+/// Where the agent runs. Tests run the same agent outside a VM, as whoever runs them.
+pub struct Config {
+    /// uid and gid of user programs; `None` keeps the agent's own.
+    pub identity: Option<(u32, u32)>,
+    pub home: String,
+    pub repl_directory: PathBuf,
+    /// Where `#!` programs are put while they run.
+    pub script_directory: PathBuf,
+    /// Whether clock, host name and entropy are the agent's to set.
+    pub owns_machine: bool,
+}
+
+enum Exchange {
+    Program(Box<Program>),
+    Run(Box<Run>),
+    Start(ContextKey),
+    Resume(Resuming),
+}
+
+pub struct Agent {
+    config: Config,
+    poller: Poller,
+    port: Port,
+    /// Readable when a child has ended.
+    signals: Watched,
+    /// Children have ended that have not been looked at.
+    children_left: bool,
+    oom: OomWatch,
+    exchanges: BTreeMap<u32, Exchange>,
+    contexts: BTreeMap<ContextKey, Context>,
+    /// Who started which process. What is not in here is an orphan of the user's.
+    children: HashMap<i32, Owner>,
+    /// The sandbox's environment, for everything that is started from now on.
+    environment: Environment,
+    next_serial: u32,
+}
+
+impl Agent {
+    /// Opens the conversation: when this returns, HELLO has been said.
+    pub fn new(config: Config, port: OwnedFd, oom: OomWatch) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let mut signals = poller.watch(child_signals()?, Owner::Children, Part::Report);
+        signals.want(Interest::READ)?;
+        let port = Port::open(port, &poller)?;
+        Ok(Self {
+            config,
+            poller,
+            port,
+            signals,
+            children_left: false,
+            oom,
+            exchanges: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+            children: HashMap::new(),
+            environment: Environment::new(),
+            next_serial: 1,
+        })
+    }
+
+    /// Serves until the channel is of no use any more, and says why.
+    pub fn serve(&mut self) -> PortError {
+        loop {
+            if let Err(error) = self.turn() {
+                return error;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), PortError> {
+        for event in self.poller.wait(self.patience()).map_err(PortError::Io)? {
+            self.dispatch(&event)?;
+        }
+        if self.children_left {
+            self.reap();
+        }
+        self.watch_the_time(clock::now());
+        self.settle()
+    }
+
+    fn dispatch(&mut self, event: &Event) -> Result<(), PortError> {
+        match event.token.owner {
+            Owner::Port => {
+                if event.write {
+                    self.port.flush()?;
+                }
+                if event.read || event.hung_up {
+                    for incoming in self.port.read()? {
+                        self.handle(incoming);
+                    }
+                }
+            }
+            Owner::Children => self.children_left = true,
+            Owner::Exchange(id) => {
+                if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
+                    match event.token.part {
+                        Part::Report => program.check_start(&mut self.port),
+                        Part::Stdin => {
+                            if let Some(stdin) = &mut program.stdin {
+                                stdin.pump(id, &mut self.port);
+                            }
+                        }
+                        part => program.pump_output(part, &mut self.port),
+                    }
+                }
+            }
+            Owner::Repl(serial) => self.repl_event(serial, event),
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Request { id, request } => self.begin(id, &request),
+            Incoming::Cancel { id } => self.cancel(id),
+            Incoming::Data { id, bytes, .. } => {
+                if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
+                    if let Some(stdin) = &mut program.stdin {
+                        stdin.accept(&bytes);
+                        stdin.pump(id, &mut self.port);
+                    }
+                }
+            }
+            Incoming::End { id, .. } => {
+                if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
+                    if let Some(stdin) = &mut program.stdin {
+                        stdin.end();
+                        stdin.pump(id, &mut self.port);
+                    }
+                }
+            }
+            // Credit is in the books; `settle` uses it.
+            Incoming::Welcome | Incoming::Credit { .. } | Incoming::Stale => {}
+        }
+    }
+
+    /// How long nothing needs to be done without an event.
+    fn patience(&self) -> Option<Duration> {
+        if self.children_left {
+            return Some(Duration::ZERO);
+        }
+        let exchanges = self
+            .exchanges
+            .values()
+            .filter_map(|exchange| match exchange {
+                Exchange::Program(program) => program.due(),
+                Exchange::Run(run) => run.due(),
+                Exchange::Start(_) | Exchange::Resume(_) => None,
+            });
+        let repls = self
+            .contexts
+            .values()
+            .filter_map(|context| context.repl.as_ref()?.due());
+        let next = exchanges.chain(repls).min()?;
+        Some(next.saturating_sub(clock::now()))
+    }
+
+    /// Does what has become possible, as long as anything does, then says what to wait for.
+    fn settle(&mut self) -> Result<(), PortError> {
+        loop {
+            let began = self.begin_turns();
+            let moved = self.pump_rests();
+            let closed = self.respond_finished();
+            self.port.flush()?;
+            if !(began || moved || closed) {
+                break;
+            }
+        }
+        self.update_interests().map_err(PortError::Io)
+    }
+
+    fn pump_rests(&mut self) -> bool {
+        let mut moved = false;
+        for exchange in self.exchanges.values_mut() {
+            match exchange {
+                Exchange::Program(program) => moved |= program.pump_rest(&mut self.port),
+                Exchange::Run(run) => {
+                    let repl = self
+                        .contexts
+                        .get(&run.key)
+                        .and_then(|context| context.repl.as_ref());
+                    moved |= run.pump_rest(repl, &mut self.port);
+                }
+                Exchange::Start(_) | Exchange::Resume(_) => {}
+            }
+        }
+        moved
+    }
+
+    fn respond_finished(&mut self) -> bool {
+        let finished = self
+            .exchanges
+            .iter()
+            .filter_map(|(id, exchange)| match exchange {
+                Exchange::Program(program) => program.is_finished().then_some(*id),
+                Exchange::Run(run) => run.is_finished().then_some(*id),
+                Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
+                Exchange::Start(_) => None,
+            });
+        let finished: Vec<u32> = finished.collect();
+        for id in &finished {
+            match self.exchanges.remove(id) {
+                Some(Exchange::Program(mut program)) => {
+                    program.respond(&mut self.port);
+                    if let Some(script) = &program.script {
+                        self.end_turn(&script.context.clone(), *id);
+                    }
+                }
+                Some(Exchange::Run(mut run)) => {
+                    run.respond(&mut self.port);
+                    self.end_turn(&run.key, *id);
+                }
+                Some(Exchange::Resume(_)) => self.respond_resumed(*id),
+                Some(Exchange::Start(_)) | None => {}
+            }
+        }
+        !finished.is_empty()
+    }
+
+    fn update_interests(&mut self) -> io::Result<()> {
+        // A REPL with much to display waits until the host has taken what is queued.
+        let listening = self.port.outbox.has_control_room();
+        for context in self.contexts.values_mut() {
+            let Some(repl) = &mut context.repl else {
+                continue;
+            };
+            repl.update_interest(listening)?;
+            let active = context.active.and_then(|id| self.exchanges.get_mut(&id));
+            if let Some(Exchange::Run(run)) = active {
+                run.update_interest(repl, &self.port)?;
+            } else {
+                for pipe in &mut repl.pipes {
+                    pipe.want(Interest::default())?;
+                }
+            }
+        }
+        for exchange in self.exchanges.values_mut() {
+            if let Exchange::Program(program) = exchange {
+                program.update_interest(&self.port)?;
+            }
+        }
+        self.signals.want(Interest::READ)
+    }
+}

@@ -1,0 +1,227 @@
+//! One epoll for everything. A descriptor is watched through `Watched`, which takes it off the list when it goes:
+//! a forgotten registration cannot exist.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::event::{epoll, Timespec};
+
+/// Whose descriptor it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Port,
+    Children,
+    /// By exchange id, which the host never uses twice.
+    Exchange(u32),
+    /// By serial number, which the agent never uses twice.
+    Repl(u32),
+}
+
+/// Which of the owner's descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Report,
+    Stdin,
+    Stdout,
+    Stderr,
+    Socket,
+}
+
+/// What epoll keeps for us. Stale events carry ids that are no longer found, and are thereby ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub owner: Owner,
+    pub part: Part,
+}
+
+impl Token {
+    fn to_u64(self) -> u64 {
+        let (kind, id) = match self.owner {
+            Owner::Port => (0_u64, 0),
+            Owner::Children => (1, 0),
+            Owner::Exchange(id) => (2, id),
+            Owner::Repl(serial) => (3, serial),
+        };
+        (self.part as u64) << 40 | kind << 32 | u64::from(id)
+    }
+
+    fn from_u64(value: u64) -> Option<Self> {
+        let id = u32::try_from(value & 0xffff_ffff).ok()?;
+        let owner = match value >> 32 & 0xff {
+            0 => Owner::Port,
+            1 => Owner::Children,
+            2 => Owner::Exchange(id),
+            3 => Owner::Repl(id),
+            _ => return None,
+        };
+        let part = match value >> 40 {
+            0 => Part::Report,
+            1 => Part::Stdin,
+            2 => Part::Stdout,
+            3 => Part::Stderr,
+            4 => Part::Socket,
+            _ => return None,
+        };
+        Some(Self { owner, part })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    pub read: bool,
+    pub write: bool,
+}
+
+impl Interest {
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+    };
+    pub const WRITE: Self = Self {
+        read: false,
+        write: true,
+    };
+
+    fn flags(self) -> epoll::EventFlags {
+        let mut flags = epoll::EventFlags::empty();
+        flags.set(epoll::EventFlags::IN, self.read);
+        flags.set(epoll::EventFlags::OUT, self.write);
+        flags
+    }
+}
+
+pub struct Event {
+    pub token: Token,
+    /// Readable, or at its end, or broken: reading tells which.
+    pub read: bool,
+    pub write: bool,
+    pub hung_up: bool,
+}
+
+pub struct Poller {
+    epoll: Rc<OwnedFd>,
+    ready: RefCell<Vec<epoll::Event>>,
+}
+
+impl Poller {
+    pub fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        Ok(Self {
+            epoll: Rc::new(epoll),
+            ready: RefCell::new(Vec::with_capacity(128)),
+        })
+    }
+
+    /// Takes a descriptor over; nothing is waited for until `want`.
+    #[must_use]
+    pub fn watch(&self, descriptor: OwnedFd, owner: Owner, part: Part) -> Watched {
+        let token = Token { owner, part };
+        Watched {
+            descriptor,
+            token,
+            epoll: Rc::clone(&self.epoll),
+            interest: Interest::default(),
+        }
+    }
+
+    /// Waits for events, for as long as `timeout` (for ever without one).
+    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<Event>> {
+        let timeout = timeout.map(|time| Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        let mut ready = self.ready.borrow_mut();
+        ready.clear();
+        match epoll::wait(
+            &*self.epoll,
+            rustix::buffer::spare_capacity(&mut *ready),
+            timeout.as_ref(),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(ready.iter().filter_map(as_event).collect())
+    }
+}
+
+fn as_event(event: &epoll::Event) -> Option<Event> {
+    let flags = event.flags;
+    let broken = flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+    Some(Event {
+        token: Token::from_u64(event.data.u64())?,
+        read: broken || flags.contains(epoll::EventFlags::IN),
+        write: broken || flags.contains(epoll::EventFlags::OUT),
+        hung_up: flags.contains(epoll::EventFlags::HUP),
+    })
+}
+
+/// A descriptor that the poller knows.
+pub struct Watched {
+    descriptor: OwnedFd,
+    token: Token,
+    epoll: Rc<OwnedFd>,
+    interest: Interest,
+}
+
+impl Watched {
+    /// Says what to wait for. Without any interest the descriptor is off the list: epoll would report its hang-up again
+    /// and again.
+    pub fn want(&mut self, interest: Interest) -> io::Result<()> {
+        if interest == self.interest {
+            return Ok(());
+        }
+        let data = epoll::EventData::new_u64(self.token.to_u64());
+        if interest == Interest::default() {
+            epoll::delete(&*self.epoll, &self.descriptor)?;
+        } else if self.interest == Interest::default() {
+            epoll::add(&*self.epoll, &self.descriptor, data, interest.flags())?;
+        } else {
+            epoll::modify(&*self.epoll, &self.descriptor, data, interest.flags())?;
+        }
+        self.interest = interest;
+        Ok(())
+    }
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // A descriptor that epoll no longer knows is what is wanted.
+        let _ = self.want(Interest::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Owner, Part, Token};
+
+    #[test]
+    fn tokens_survive_the_kernel() {
+        for owner in [
+            Owner::Port,
+            Owner::Children,
+            Owner::Exchange(u32::MAX),
+            Owner::Repl(7),
+        ] {
+            for part in [
+                Part::Report,
+                Part::Stdin,
+                Part::Stdout,
+                Part::Stderr,
+                Part::Socket,
+            ] {
+                let token = Token { owner, part };
+                assert_eq!(Token::from_u64(token.to_u64()), Some(token));
+            }
+        }
+        assert_eq!(Token::from_u64(u64::MAX), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! The agent's side of the channel: frames in, frames out, and the books of the conversation between.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{fcntl_getfl, fcntl_setfl, OFlags};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::outbox::Outbox;
+use super::poller::{Interest, Owner, Part, Poller, Watched};
+use crate::wire::message::{self, Event, RequestError};
+use crate::wire::{Conversation, Decoder, Frame, FrameType, Incoming, WireError};
+
+/// Bytes read at one go.
+const READ_BYTES: usize = 65_536;
+
+/// Why the channel is of no use any more.
+#[derive(Debug)]
+pub enum PortError {
+    /// The host has closed its end.
+    Closed,
+    Wire(WireError),
+    Io(io::Error),
+}
+
+impl From<WireError> for PortError {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+impl std::fmt::Display for PortError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => write!(f, "the host closed the channel"),
+            Self::Wire(error) => write!(f, "the channel is out of step: {error}"),
+            Self::Io(error) => write!(f, "the channel is broken: {error}"),
+        }
+    }
+}
+
+pub struct Port {
+    descriptor: Watched,
+    decoder: Decoder,
+    pub conversation: Conversation,
+    pub outbox: Outbox,
+    /// Where reads of the port and of pipes go first.
+    pub scratch: Vec<u8>,
+}
+
+impl Port {
+    /// Takes the open port over and says HELLO. The write blocks until the host has connected: before that, a virtio
+    /// port reports itself as hung up, and there is nobody to serve.
+    pub fn open(descriptor: OwnedFd, poller: &Poller) -> io::Result<Self> {
+        let flags = fcntl_getfl(&descriptor)?;
+        fcntl_setfl(&descriptor, flags - OFlags::NONBLOCK)?;
+        let mut outbox = Outbox::default();
+        outbox.push_control(Frame::encode(FrameType::Hello, 0, 0, &message::hello()));
+        while !outbox.is_empty() {
+            outbox.write_to(&descriptor)?;
+        }
+        fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
+        let mut descriptor = poller.watch(descriptor, Owner::Port, Part::Socket);
+        descriptor.want(Interest::READ)?;
+        let (decoder, conversation) = (Decoder::new(), Conversation::new());
+        Ok(Self {
+            descriptor,
+            decoder,
+            conversation,
+            outbox,
+            scratch: vec![0; READ_BYTES],
+        })
+    }
+
+    /// Reads once and gives what the host said.
+    pub fn read(&mut self) -> Result<Vec<Incoming>, PortError> {
+        let length = match rustix::io::read(self.descriptor.as_fd(), &mut self.scratch) {
+            Ok(0) => return Err(PortError::Closed),
+            Ok(length) => length,
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Vec::new()),
+            Err(Errno::PIPE | Errno::CONNRESET) => return Err(PortError::Closed),
+            Err(error) => return Err(PortError::Io(error.into())),
+        };
+        let mut bytes = self.scratch.get(..length).unwrap_or_default();
+        let mut incoming = Vec::new();
+        while !bytes.is_empty() {
+            if let Some(frame) = self.decoder.next_frame(&mut bytes)? {
+                incoming.push(self.conversation.accept(frame)?);
+            }
+        }
+        Ok(incoming)
+    }
+
+    /// Writes what is queued and says what to wait for.
+    pub fn flush(&mut self) -> Result<(), PortError> {
+        match self.outbox.write_to(self.descriptor.as_fd()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Err(PortError::Closed)
+            }
+            Err(error) => return Err(PortError::Io(error)),
+        }
+        // A host that asks much and takes no answers is not listened to until it takes them.
+        let interest = Interest {
+            read: self.outbox.has_control_room(),
+            write: !self.outbox.is_empty(),
+        };
+        self.descriptor.want(interest).map_err(PortError::Io)
+    }
+
+    pub fn event(&mut self, id: u32, event: &Event<'_>) -> bool {
+        let Some(body) = message::event(event) else {
+            return false;
+        };
+        self.outbox
+            .push_control(Frame::encode(FrameType::Event, 0, id, &body));
+        true
+    }
+
+    /// Gives the host credit for a stream it sends.
+    pub fn grant(&mut self, id: u32, stream: u8, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if bytes > 0 && self.conversation.grant(id, stream, bytes) {
+            self.outbox.push_control(Frame::encode(
+                FrameType::Credit,
+                stream,
+                id,
+                &bytes.to_le_bytes(),
+            ));
+        }
+    }
+
+    /// Ends an exchange that has no streams of ours.
+    pub fn respond<T: Serialize>(&mut self, id: u32, outcome: &Result<T, RequestError>) {
+        self.outbox.push_control(Frame::encode(
+            FrameType::Response,
+            0,
+            id,
+            &message::response(outcome),
+        ));
+        self.conversation.close(id);
+    }
+
+    /// Ends an exchange with stdout and stderr: both streams end, and the response stands behind their DATA.
+    pub fn respond_after_streams<T: Serialize>(
+        &mut self,
+        id: u32,
+        outcome: &Result<T, RequestError>,
+    ) {
+        for stream in [1, 2] {
+            self.outbox
+                .push_data(Frame::encode(FrameType::End, stream, id, &[]));
+        }
+        self.outbox.push_data(Frame::encode(
+            FrameType::Response,
+            0,
+            id,
+            &message::response(outcome),
+        ));
+        self.conversation.close(id);
+    }
+}

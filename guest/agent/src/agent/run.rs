@@ -1,0 +1,260 @@
+//! A program that runs in a REPL, from the request to the response.
+
+use std::time::Duration;
+
+use super::context::ContextKey;
+use super::ending::{classify, ProgramEnd, State, KILLED};
+use super::ladder::{Cause, Ladder};
+use super::live_repl::LiveRepl;
+use super::output::Output;
+use super::poller::{Interest, Part, Watched};
+use super::port::Port;
+use crate::clock;
+use crate::process::usage;
+use crate::sys::wait::{Exit, Status};
+use crate::wire::message::{milliseconds, Event, RequestError};
+use crate::wire::request;
+
+/// Displayed values that are passed on.
+const RESULTS: u32 = 256;
+/// 128 + SIGINT: of a run that was cancelled before it began.
+const INTERRUPTED: u8 = 130;
+
+struct End {
+    status: Status,
+    memory: bool,
+    state: State,
+    at: Duration,
+    cpu: Duration,
+    peak_bytes: u64,
+}
+
+pub struct Run {
+    id: u32,
+    pub key: ContextKey,
+    pub request: request::Run,
+    outputs: [Output; 2],
+    /// From the hand-over on.
+    ladder: Option<Ladder>,
+    pub spawn: Duration,
+    handed_over: Duration,
+    cpu_before: Duration,
+    kills_before: u64,
+    results: u32,
+    error: Option<String>,
+    end: Option<End>,
+    /// The pipes of a REPL that has ended, which this run still has to empty.
+    pipes: Option<[Watched; 2]>,
+}
+
+impl Run {
+    #[must_use]
+    pub fn new(id: u32, key: ContextKey, request: request::Run) -> Self {
+        let (stdout, stderr) = (Some(request.stdout_limit), Some(request.stderr_limit));
+        Self {
+            id,
+            key,
+            request,
+            outputs: [Output::new(id, 1, stdout), Output::new(id, 2, stderr)],
+            ladder: None,
+            spawn: Duration::ZERO,
+            handed_over: Duration::ZERO,
+            cpu_before: Duration::ZERO,
+            kills_before: 0,
+            results: 0,
+            error: None,
+            end: None,
+            pipes: None,
+        }
+    }
+
+    /// Gives the code to an idle REPL.
+    pub fn hand_over(&mut self, repl: &mut LiveRepl, kills_before: u64) {
+        self.handed_over = clock::now();
+        self.ladder = Some(Ladder::new(self.handed_over, self.request.timeout_ms));
+        self.cpu_before = usage::cpu(repl.pid);
+        self.kills_before = kills_before;
+        let code = std::mem::take(&mut self.request.code);
+        repl.run(self.id, &self.request.env, &code);
+    }
+
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.ladder.is_some() && self.end.is_none()
+    }
+
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.ladder.is_some()
+    }
+
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.ladder.as_ref().and_then(Ladder::cause)
+    }
+
+    /// The host wants the end: the signal to send now.
+    pub fn cancel(&mut self, now: Duration) -> Option<i32> {
+        self.outputs.iter_mut().for_each(Output::give_up);
+        if self.end.is_some() {
+            return None;
+        }
+        self.ladder.as_mut().and_then(|ladder| ladder.cancel(now))
+    }
+
+    /// The ladder's signal that is due.
+    pub fn climb(&mut self, now: Duration) -> Option<i32> {
+        if self.end.is_some() {
+            return None;
+        }
+        self.ladder.as_mut().and_then(|ladder| ladder.climb(now))
+    }
+
+    #[must_use]
+    pub fn due(&self) -> Option<Duration> {
+        if self.end.is_some() {
+            None
+        } else {
+            self.ladder.as_ref().and_then(Ladder::due)
+        }
+    }
+
+    /// Passes a displayed value on. Beyond the bounds values are dropped, as the protocol says.
+    pub fn display(&mut self, json: &[u8], port: &mut Port) {
+        if self.results < RESULTS
+            && port.event(
+                self.id,
+                &Event::Result {
+                    data: &String::from_utf8_lossy(json),
+                },
+            )
+        {
+            self.results += 1;
+        }
+    }
+
+    pub fn set_error(&mut self, json: &[u8]) {
+        /// Escaping at most doubles valid JSON; with it a RESPONSE keeps room for the other fields.
+        const ERROR_LIMIT: usize = 500_000;
+        self.error =
+            (json.len() <= ERROR_LIMIT).then(|| String::from_utf8_lossy(json).into_owned());
+    }
+
+    /// The REPL has reported the end.
+    pub fn reported(&mut self, code: u8, kills_now: u64, repl: &LiveRepl) {
+        self.outputs
+            .iter_mut()
+            .zip(&repl.pipes)
+            .for_each(|(output, pipe)| output.finish(pipe));
+        self.end = Some(End {
+            status: Status::Exited(code),
+            memory: code == KILLED && kills_now > self.kills_before,
+            state: State::Kept,
+            at: clock::now(),
+            cpu: usage::cpu(repl.pid),
+            peak_bytes: usage::peak_bytes(repl.pid),
+        });
+    }
+
+    /// The REPL's process has ended: by itself, by the kernel, by the ladder, or because it broke the format.
+    pub fn repl_ended(&mut self, exit: Exit, was_victim: bool, repl: LiveRepl) {
+        self.outputs
+            .iter_mut()
+            .zip(&repl.pipes)
+            .for_each(|(output, pipe)| output.finish(pipe));
+        self.pipes = Some(repl.pipes);
+        match &mut self.end {
+            // It had reported before it ended.
+            Some(end) => end.state = State::Reset,
+            None => {
+                self.end = Some(End {
+                    status: exit.status,
+                    memory: was_victim,
+                    state: State::Reset,
+                    at: clock::now(),
+                    cpu: exit.cpu,
+                    peak_bytes: exit.peak_bytes,
+                });
+            }
+        }
+    }
+
+    pub fn pump_output(&mut self, part: Part, repl: &LiveRepl, port: &mut Port) {
+        let index = usize::from(part == Part::Stderr);
+        if let (Some(output), Some(pipe)) = (self.outputs.get_mut(index), repl.pipes.get(index)) {
+            output.pump(pipe, port);
+        }
+    }
+
+    /// Moves what is left after the end; true when something moved.
+    pub fn pump_rest(&mut self, repl: Option<&LiveRepl>, port: &mut Port) -> bool {
+        if self.end.is_none() {
+            return false;
+        }
+        let Some(pipes) = self.pipes.as_ref().or(repl.map(|repl| &repl.pipes)) else {
+            return false;
+        };
+        let each = self.outputs.iter_mut().zip(pipes);
+        each.fold(false, |moved, (output, pipe)| {
+            output.pump(pipe, port) || moved
+        })
+    }
+
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.end.is_some() && self.outputs.iter().all(Output::is_done)
+    }
+
+    /// Waits for the pipes of the REPL as far as there is room for what comes.
+    pub fn update_interest(&mut self, repl: &mut LiveRepl, port: &Port) -> std::io::Result<()> {
+        let running = self.is_running();
+        for (output, pipe) in self.outputs.iter().zip(&mut repl.pipes) {
+            pipe.want(if running && output.wants(port) {
+                Interest::READ
+            } else {
+                Interest::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells the host that it never began.
+    pub fn respond_cancelled(&self, port: &mut Port) {
+        let end = End {
+            status: Status::Exited(INTERRUPTED),
+            memory: false,
+            state: State::Kept,
+            at: self.handed_over,
+            cpu: self.cpu_before,
+            peak_bytes: 0,
+        };
+        port.respond_after_streams(self.id, &Ok(self.result(&end, Some(Cause::Cancelled))));
+    }
+
+    pub fn respond_error(&self, error: RequestError, port: &mut Port) {
+        port.respond_after_streams::<ProgramEnd>(self.id, &Err(error));
+    }
+
+    /// Tells the host. Called once, when finished.
+    pub fn respond(&mut self, port: &mut Port) {
+        if let Some(end) = &self.end {
+            port.respond_after_streams(self.id, &Ok(self.result(end, self.cause())));
+        }
+    }
+
+    fn result(&self, end: &End, cause: Option<Cause>) -> ProgramEnd {
+        let (exit_code, reason) = classify(end.status, cause, end.memory);
+        ProgramEnd {
+            exit_code,
+            reason,
+            state: Some(end.state),
+            error: self.error.clone(),
+            stdout_truncated: self.outputs[0].truncated(),
+            stderr_truncated: self.outputs[1].truncated(),
+            spawn_ms: milliseconds(self.spawn),
+            execute_ms: milliseconds(end.at.saturating_sub(self.handed_over)),
+            cpu_ms: milliseconds(end.cpu.saturating_sub(self.cpu_before)),
+            peak_bytes: end.peak_bytes,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! PID 1 of the guest.
+
+use std::path::PathBuf;
+
+use exec_sandbox_agent::agent::{Agent, Config};
+use exec_sandbox_agent::boot::{boot, Booted};
+use exec_sandbox_agent::process::identity::USER;
+use exec_sandbox_agent::repl::table::REPL_DIRECTORY;
+use exec_sandbox_agent::{console, power};
+
+fn main() {
+    // The kernel would print a trace of its own about a dead init; the host wants the reason.
+    std::panic::set_hook(Box::new(|panic| power::fail(&format!("panic: {panic}"))));
+    let Booted { port, oom } = boot().unwrap_or_else(|error| power::fail(&error.to_string()));
+    let config = Config {
+        identity: Some(USER),
+        home: "/home/user".into(),
+        repl_directory: PathBuf::from(REPL_DIRECTORY),
+        script_directory: PathBuf::from("/run/exec-sandbox/scripts"),
+        owns_machine: true,
+    };
+    let mut agent = Agent::new(config, port, oom)
+        .unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));
+    let end = agent.serve();
+    console::debug(&end.to_string());
+    power::off();
+}

@@ -1,0 +1,43 @@
+//! How each language's REPL is started. guest/repl/README.md says the same, and is where it is explained.
+
+use std::path::Path;
+
+use crate::wire::request::Language;
+
+/// Where the REPL programs are in the guest.
+pub const REPL_DIRECTORY: &str = "/run/exec-sandbox/repl";
+
+/// The argument vector of a language's REPL, with its programs below `directory`.
+#[must_use]
+pub fn argv(language: Language, directory: &Path) -> Vec<String> {
+    let program = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    match language {
+        Language::Python => {
+            let repl = program("python/repl.py");
+            [
+                "/usr/bin/python3",
+                "-I",
+                "-X",
+                "utf8",
+                "-X",
+                "frozen_modules=on",
+                &repl,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        }
+        Language::Javascript => {
+            let repl = program("javascript/repl.ts");
+            ["/usr/local/bin/bun", "--smol", "run", &repl]
+                .map(str::to_owned)
+                .to_vec()
+        }
+        Language::Bash => {
+            let library = program("bash/repl.so");
+            let code = format!("enable -f {library} exec_sandbox_repl; exec_sandbox_repl");
+            ["/bin/bash", "--noprofile", "--norc", "-c", &code, "bash"]
+                .map(str::to_owned)
+                .to_vec()
+        }
+    }
+}

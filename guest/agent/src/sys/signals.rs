@@ -1,0 +1,46 @@
+//! Signals as a descriptor: the agent handles none of them asynchronously.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+use rustix::process::Pid;
+
+use super::check;
+
+/// Blocks all signals of the calling thread and gives a descriptor that is readable when a child has ended.
+pub fn child_signals() -> io::Result<OwnedFd> {
+    // SAFETY: the sets are initialized by sigfillset/sigemptyset before use; the new descriptor is ours alone.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        check(libc::sigprocmask(
+            libc::SIG_SETMASK,
+            &raw const all,
+            ptr::null_mut(),
+        ))?;
+        let mut child: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut child);
+        libc::sigaddset(&raw mut child, libc::SIGCHLD);
+        let descriptor = check(libc::signalfd(
+            -1,
+            &raw const child,
+            libc::SFD_NONBLOCK | libc::SFD_CLOEXEC,
+        ))?;
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// Sends a signal to a process group; false when nobody received it.
+#[must_use]
+pub fn signal_group(leader: Pid, signal: i32) -> bool {
+    // SAFETY: a plain system call on numbers.
+    unsafe { libc::kill(-leader.as_raw_nonzero().get(), signal) == 0 }
+}
+
+/// Sends a signal to one process; false when it is gone.
+#[must_use]
+pub fn signal_process(pid: Pid, signal: i32) -> bool {
+    // SAFETY: a plain system call on numbers.
+    unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) == 0 }
+}
