@@ -10,6 +10,8 @@ const { fcntl, close, dup2, poll } = dlopen('libc.so.6', {
   poll: { args: ['ptr', 'u64', 'i32'], returns: 'i32' },
 }).symbols
 
+const { Int32Array, Math } = globalThis
+
 // fcntl.h and poll.h of Linux.
 const F_GETFL = 3
 const F_SETFL = 4

@@ -1,5 +1,7 @@
 // Environment entries of a call and of the sandbox.
 
+import process from 'node:process'
+
 const { env } = process
 
 type Entry = readonly [name: string, value: string | undefined]

@@ -4,16 +4,15 @@
 // begin where a line break is allowed, and its words come in the order of the source's. So each output line is
 // matched to the source line on which its first words stand, and moved there by changing nothing but line breaks.
 
-/** Words of the source that are looked through for the next one of the output: about 20 lines. */
-const LOOKAHEAD = 200
+import { alignWords } from './word-alignment.ts'
 
-/** Sources above this length keep the transpiler's lines: matching is linear, but so is everybody's patience. */
-const SOURCE_LIMIT = 524_288
+/** Sources above this length keep the transpiler's lines: checking the result takes two more passes over it. */
+const SOURCE_LIMIT = 262_144
 
 const WORD = /[\p{ID_Start}$_][\p{ID_Continue}$]*|\d[\w.]*/gu
 
 /** Lines that the transpiler adds around the program. */
-const ADDED = /^(?:var [^=]*;|\((?:async )?\(\) => \{|  return \{|    __proto__: null,|  \};|\}\)\(\);)$/
+const ADDED = /^(?:var [^=]*;| *this\.([\w$]+) = \1;|\((?:async )?\(\) => \{|  return \{|    __proto__: null,|  \};|\}\)\(\);)$/
 
 const checker = new Bun.Transpiler({ loader: 'js', minifyWhitespace: true, deadCodeElimination: false })
 
@@ -25,11 +24,8 @@ interface Word {
 /** `script` with its lines moved to those of `source`; `script` itself if that would change what it means. */
 export function keepLines(source: string, script: string): string {
   if (source.length > SOURCE_LIMIT) return script
-  return verified(script, layOut(matchLines(source, script), script.split('\n')))
-}
-
-function verified(script: string, moved: string): string {
   try {
+    const moved = layOut(matchLines(source, script), script.split('\n'))
     return checker.transformSync(moved) === checker.transformSync(script) ? moved : script
   } catch {
     return script
@@ -39,32 +35,26 @@ function verified(script: string, moved: string): string {
 /** For each line of the script, the line of the source where it belongs; 0 where nothing matches. */
 function matchLines(source: string, script: string): number[] {
   const words = readWords(source)
-  let next = 0
-  return script.split('\n').map((line) => {
-    if (ADDED.test(line)) return 0
-    let first = 0
-    const texts = [...line.replace(/^ {4}value: /, '').matchAll(WORD)].map(([text]) => text)
-    texts.forEach((text, index) => {
-      const found = find(words, next, text, texts[index + 1])
-      if (found < 0) return
-      first ||= words[found]?.line ?? 0
-      next = found + 1
-    })
-    return first
+  const printed = readWords(script.split('\n').map(withoutAdded).join('\n'))
+  const targets: number[] = []
+  const counterparts = alignWords(texts(words), texts(printed))
+  counterparts?.forEach((counterpart, index) => {
+    const line = printed[index]?.line
+    if (counterpart >= 0 && line !== undefined) targets[line - 1] ??= words[counterpart]?.line ?? 0
   })
+  return targets
+}
+
+function texts(words: readonly Word[]): string[] {
+  return words.map(({ text }) => text)
+}
+
+function withoutAdded(line: string): string {
+  return ADDED.test(line) ? '' : line.replace(/^ {4}value: /, '')
 }
 
 function readWords(source: string): Word[] {
   return source.split('\n').flatMap((line, index) => [...line.matchAll(WORD)].map(([text]) => ({ text, line: index + 1 })))
-}
-
-/** A word that is not the very next one must be followed by the right one, lest an added word lead astray. */
-function find(words: readonly Word[], from: number, text: string, following: string | undefined): number {
-  if (words[from]?.text === text) return from
-  for (let index = from + 1; index < Math.min(words.length, from + LOOKAHEAD); index++) {
-    if (words[index]?.text === text && (following === undefined || words[index + 1]?.text === following)) return index
-  }
-  return -1
 }
 
 function layOut(targets: readonly number[], lines: readonly string[]): string {

@@ -2,10 +2,12 @@
 
 import { keepLines } from './line-layout.ts'
 
-/** What every program is transpiled with. `import.meta` exists in modules only, and this becomes a script. */
+/** What every program is transpiled with. What depends on the module a program is in has one answer here. */
 const COMMON = {
   loader: 'tsx',
   define: {
+    __dirname: '"/home/user"',
+    __filename: '"/home/user/input.tsx"',
     'import.meta.main': 'true',
     'import.meta.dir': '"/home/user"',
     'import.meta.dirname': '"/home/user"',

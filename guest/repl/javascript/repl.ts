@@ -2,6 +2,7 @@
 
 import { setRandomSeed } from 'bun:jsc'
 import { createRequire } from 'node:module'
+import process from 'node:process'
 import { StandardDescriptors, writeAll } from './descriptors.ts'
 import { parseEntry, setEntries } from './environment.ts'
 import type { Failure } from './failure.ts'
@@ -18,6 +19,7 @@ const SEED_LENGTH = 32
 const BUFFERED_UUIDS = 256
 
 const encoder = new TextEncoder()
+const { Buffer, DataView, Number, Object, String } = globalThis
 const { stringify } = JSON
 const { randomUUID } = crypto
 
@@ -57,9 +59,9 @@ class Session {
     const run = new Run(++this.#count, {
       display: async (value) => this.#wire.send('O', await encodeBundle(value)),
       end: (exitCode, failure) => {
+        this.#run = undefined
         if (failure) this.#report(failure)
         const code = this.#runExitListeners(exitCode)
-        this.#run = undefined
         setEntries(previous)
         this.#wire.send('D', String(code))
       },
@@ -140,7 +142,9 @@ class Session {
   #exit(code: number | string | null | undefined): never {
     const number = Number(code ?? process.exitCode ?? 0)
     if (this.#run) return this.#run.exit(number & 0xff)
-    throw new ExitRequest('process.exit was called between runs')
+    // In an 'exit' listener the new code counts; in a timer that fires between runs there is nothing to end.
+    process.exitCode = number & 0xff
+    throw new ExitRequest('process.exit was called outside of a run')
   }
 }
 

@@ -1,6 +1,7 @@
 // One run: from the source text to its end, however that comes about.
 
-import { Script, constants, runInThisContext } from 'node:vm'
+import process from 'node:process'
+import { Script, constants } from 'node:vm'
 import { drainMicrotasks } from 'bun:jsc'
 import { type Failure, describeFailure, describeSyntaxErrors } from './failure.ts'
 import { provideJsx } from './jsx.ts'
@@ -11,11 +12,17 @@ export const HOME = '/home/user'
 /** What a shell reports for a program that SIGINT ended: 128 + 2. */
 const EXIT_INTERRUPTED = 130
 
+/** Bun's types do not know `breakOnSigint`, which makes SIGINT end a script that no `catch` of its own can hold. */
+const WATCHED = { breakOnSigint: true, displayErrors: false } as object
+
+const { Error, Number, Object, Promise, globalThis: global, queueMicrotask } = globalThis
 const { kill, pid } = process
 const nextTurn = setImmediate
 
 /** Thrown where a program that called `process.exit` cannot be stopped in any other way. */
 export class ExitRequest extends Error {}
+
+type Completion = { readonly value?: unknown } | undefined
 
 export interface RunHost {
   display(value: unknown): Promise<void>
@@ -40,12 +47,7 @@ export class Run {
     const prepared = this.#prepare(source)
     if (!prepared) return
     try {
-      const completion = this.#guard(() =>
-        prepared.script.runInThisContext({ breakOnSigint: true, displayErrors: false } as object),
-      ) as { value?: unknown } | Promise<{ value?: unknown } | undefined> | undefined
-      // What the program does before it first has to wait belongs under the watchdog too.
-      if (completion instanceof Promise) this.#guard(drainGuarded)
-      const result = await completion
+      const result = await this.#start(prepared.script)
       if (prepared.displays && !this.#ended) await this.#show(result?.value)
       // Rejections that nobody handles are reported between two turns of the event loop.
       await new Promise((resolve) => nextTurn(resolve))
@@ -53,6 +55,28 @@ export class Run {
     } catch (error) {
       this.fail(error)
     }
+  }
+
+  /**
+   * Runs the script, and all that the program does before it first has to wait, under the watchdog.
+   *
+   * Both are started by the microtask queue instead of being called, so that no frame of the REPL stands in the
+   * stack traces that the program itself prints.
+   */
+  #start(script: Script): Promise<Completion> {
+    this.#guarded = true
+    const completion = Promise.resolve(WATCHED).then(script.runInThisContext.bind(script)) as Promise<Completion>
+    queueMicrotask(shareDrain)
+    const drained = Promise.resolve(WATCHED).then(drainScript.runInThisContext.bind(drainScript))
+    drained.then(
+      () => (this.#guarded = false),
+      (error) => {
+        // The program's own promise may never settle now.
+        this.#guarded = false
+        this.fail(error)
+      },
+    )
+    return completion
   }
 
   /** Ends the run with an error of the program, thrown anywhere. */
@@ -116,19 +140,11 @@ export class Run {
     }
   }
 
-  #guard<T>(action: () => T): T {
-    this.#guarded = true
-    try {
-      return action()
-    } finally {
-      this.#guarded = false
-    }
-  }
-
   /** A promise as the last value is waited for: `main()` as the last line means the program. */
   async #show(value: unknown): Promise<void> {
     const settled = value instanceof Promise ? await value : value
-    if (settled !== undefined && !this.#ended) await this.#host.display(settled)
+    // `process.on(...)` gives the process: nobody asked to see that.
+    if (settled !== undefined && settled !== process && !this.#ended) await this.#host.display(settled)
   }
 
   #end(exitCode: number, failure?: Failure): void {
@@ -147,12 +163,13 @@ function isInterruption(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED'
 }
 
-const drainKey = Symbol.for('exec-sandbox.drain')
+/** Runs the microtasks that are due. A script, because only scripts run under the watchdog. */
+const drainScript = new Script(
+  '{ const drain = __execSandboxDrain; delete __execSandboxDrain; drain() }',
+  { filename: 'node:internal/drain' },
+)
 
-/** Runs the microtasks that are due as a script, because only scripts run under the watchdog. */
-function drainGuarded(): void {
-  Object.defineProperty(globalThis, drainKey, { value: drainMicrotasks, configurable: true })
-  // The function is out of the global object before any code of the program runs.
-  const text = `{ const k = Symbol.for('exec-sandbox.drain'); const d = globalThis[k]; delete globalThis[k]; d() }`
-  runInThisContext(text, { breakOnSigint: true, displayErrors: false })
+/** Shares the function with the script, which takes it away before any code of the program runs. */
+function shareDrain(): void {
+  Object.defineProperty(global, '__execSandboxDrain', { value: drainMicrotasks, configurable: true })
 }

@@ -5,6 +5,8 @@ import { SEND_LIMIT } from './wire.ts'
 /** Characters of text/plain that are kept: at most six bytes each in JSON. */
 const PLAIN_LIMIT = 65_536
 
+const { Reflect, Symbol } = globalThis
+const { entries } = Object
 const { inspect } = Bun
 const { stringify } = JSON
 const byteLength = Buffer.byteLength.bind(Buffer)
@@ -16,7 +18,7 @@ const DISPLAY = Symbol.for('Jupyter.display')
 export async function encodeBundle(value: unknown): Promise<string> {
   const bundle: Record<string, unknown> = { 'text/plain': shorten(inspect(value)) }
   let size = byteLength(stringify(bundle))
-  for (const [mime, data] of Object.entries(await richForms(value))) {
+  for (const [mime, data] of entries(await richForms(value))) {
     const part = encode(data)
     if (mime === 'text/plain' || part === undefined) continue
     size += byteLength(part) + byteLength(mime) + 8

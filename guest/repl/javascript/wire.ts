@@ -1,5 +1,6 @@
 // The private descriptor: messages between the agent and this REPL (docs/repl-protocol.md).
 
+import process from 'node:process'
 import { closeDescriptor, duplicateOutOfReach, writeAll } from './descriptors.ts'
 
 /** Limits of the protocol: towards the REPL (a program is at most 1 MiB of UTF-8), and from it. */
@@ -14,6 +15,7 @@ const EXIT_PROTOCOL = 76
 
 const HEADER_LENGTH = 5
 
+const { DataView, String, Uint8Array } = globalThis
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const reallyExit = process.reallyExit.bind(process)
