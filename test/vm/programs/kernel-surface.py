@@ -5,13 +5,18 @@ import errno
 import json
 import os
 import socket
+import struct
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+# perf_event_attr of the least of all events: a software clock of this process, user space only. Anything more
+# would be refused for another reason than being perf.
+PERF_CLOCK = ctypes.c_char_p(struct.pack("IIQQQQQ", 1, 64, 0, 0, 0, 0, 1 << 5 | 1 << 6).ljust(64, b"\0"))
 
 SYSCALLS = {
     "bpf": (321, 0, 0, 0),
     "userfaultfd": (323, 1),
-    "perf_event_open": (298, 0, 0, -1, -1, 0),
+    "perf_event_open": (298, PERF_CLOCK, 0, -1, -1, 0),
     "kexec_load": (246, 0, 0, 0, 0),
     "kexec_file_load": (320, -1, -1, 0, 0, 0),
     "init_module": (175, 0, 0, 0),

@@ -15,13 +15,6 @@ def content(path):
         return errno.errorcode[error.errno]
 
 
-def mode(path):
-    try:
-        return oct(os.stat(path).st_mode & 0o777)
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-
 def drivers():
     """Bus → device → the driver bound to it, for devices that have one."""
     for bus in sorted(os.listdir("/sys/bus")):
@@ -38,7 +31,6 @@ print(
     json.dumps(
         {
             "sysctls": {name: content(path) for name, path in paths.items()},
-            "modes": {name: mode(path) for name, path in paths.items()},
             "buses": sorted(os.listdir("/sys/bus")),
             "drivers": dict(drivers()),
             "classes": sorted(os.listdir("/sys/class")),

@@ -5,7 +5,7 @@ import os
 import select
 import time
 
-ORPHANS = 200
+ORPHANS = 100
 
 
 def orphan():

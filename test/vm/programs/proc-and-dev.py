@@ -42,8 +42,10 @@ def terminal():
     pid, master = pty.fork()
     if pid == 0:
         os._exit(0 if try_open("/dev/tty") == "ok" else 1)
+    # Closing the other side earlier would hang the terminal up.
+    status = os.waitpid(pid, 0)[1]
     os.close(master)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return os.waitstatus_to_exitcode(status)
 
 
 nodes = list(every_node())
