@@ -65,7 +65,7 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
         ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
         ...(flags.memory === undefined ? {} : { memoryMb: flags.memory }),
         ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
-        ...(flags.debug === true ? { onBootLog: (text: string) => void writeAll(context.stderr, text) } : {}),
+        ...(flags.debug === true ? { onBootLog: (line: string) => void writeAll(context.stderr, `${line}\n`) } : {}),
         ...(flags.json === true
           ? {}
           : {

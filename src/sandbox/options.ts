@@ -17,8 +17,8 @@ export interface SandboxOptions {
   readonly idleTimeoutMs?: number
   /** Environment of every program in the sandbox: ≤ 100 entries. @default {} */
   readonly env?: Readonly<Record<string, string>>
-  /** Gets the boot log (kernel, agent) as it comes. What it throws is ignored. */
-  readonly onBootLog?: (text: string) => void
+  /** Gets each line of the boot log (kernel, agent) as it comes, without its end. What it throws is ignored. */
+  readonly onBootLog?: (line: string) => void
   /** Your own notes, returned by `info()`. */
   readonly metadata?: Readonly<Record<string, string>>
   /** Ends the creation, and for `run` the run. */
@@ -60,7 +60,7 @@ export interface ResolvedSandboxOptions {
   readonly timeoutMs: number
   readonly idleTimeoutMs: number
   readonly env: Readonly<Record<string, string>>
-  readonly onBootLog: ((text: string) => void) | undefined
+  readonly onBootLog: ((line: string) => void) | undefined
   readonly metadata: Readonly<Record<string, string>>
   readonly signal: AbortSignal | undefined
 }

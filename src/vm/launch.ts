@@ -9,7 +9,7 @@ import {
   throwIfAborted,
   withDeadline,
 } from '../base/index.ts'
-import { Channel } from '../channel/index.ts'
+import { Channel, RequestRefusedError } from '../channel/index.ts'
 import { canPass, describeExit, QemuProcess, type VmPlan } from '../qemu/index.ts'
 import { resumeGuest, startRepl } from './agent-client.ts'
 import { BOOT_LIMIT_MS, nextBootDelayMs } from './boot-retry.ts'
@@ -20,7 +20,7 @@ export interface LaunchOptions {
   readonly language: string
   readonly hostname: string
   readonly env: Readonly<Record<string, string>>
-  readonly onBootLog: ((text: string) => void) | undefined
+  readonly onBootLog: ((line: string) => void) | undefined
   readonly signal: AbortSignal
   readonly logger: Logger
   /** Called when a VM has booted, and when a boot failed and is tried again. */
@@ -106,6 +106,8 @@ class Boot {
       })
     } catch (error) {
       if (error instanceof BootError || error instanceof ProtocolError || error instanceof AbortedError) throw error
+      // The guest is up and said no: it would say the same the next time.
+      if (error instanceof RequestRefusedError) throw this.#error(name, error.message, false, error)
       // The channel breaks a moment before QEMU's exit is known, and QEMU's exit tells more.
       const exit = await Promise.race([this.#qemu.exited, delay(EXIT_CAUSE_WAIT_MS, undefined, { ref: false })])
       if (exit !== undefined)

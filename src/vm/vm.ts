@@ -72,7 +72,7 @@ export class Vm implements AsyncDisposable {
   /** Ends the VM and waits until its process is dead. Safe to call at any time, any number of times. */
   async close(reason = 'it was closed'): Promise<void> {
     this.end(reason)
-    await this.ended
+    await this.#dead()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,7 +97,7 @@ export class Vm implements AsyncDisposable {
       })
     }
     if (!this.channel.isClosed) return error
-    return this.lostError(await this.ended, dispatched)
+    return this.lostError(await this.#dead(), dispatched)
   }
 
   lostError(end: VmEnd, dispatched: boolean): SandboxError {
@@ -107,6 +107,16 @@ export class Vm implements AsyncDisposable {
       stderr: this.#qemu.stderr.text(),
       bootLog: this.bootLog,
     })
+  }
+
+  // The VM itself does not hold the caller's process open (`unref`); waiting for its end does.
+  async #dead(): Promise<VmEnd> {
+    const hold = setInterval(() => undefined, 2 ** 31 - 1)
+    try {
+      return await this.ended
+    } finally {
+      clearInterval(hold)
+    }
   }
 
   async #watch(): Promise<VmEnd> {
