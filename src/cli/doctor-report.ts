@@ -1,5 +1,6 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
+import { dirname } from 'node:path'
 import { DependencyError, type Logger, SandboxError } from '../base/index.ts'
 import {
   type BubblewrapFact,
@@ -182,12 +183,16 @@ async function resourceFacts(paths: HostPaths): Promise<readonly DoctorFact[]> {
 }
 
 async function cacheFact(paths: HostPaths): Promise<DoctorFact> {
-  try {
-    await mkdir(paths.cacheDir, { recursive: true })
-    await access(paths.cacheDir, constants.W_OK)
-    return { id: 'cache', status: 'ok', detail: paths.cacheDir }
-  } catch (error) {
-    return failure('cache', error, 'set EXEC_SANDBOX_CACHE_DIR to a directory that this user can write')
+  // The nearest directory that exists tells whether the cache can be made; looking must not change anything.
+  for (let at = paths.cacheDir; ; at = dirname(at)) {
+    const state = await access(at, constants.W_OK | constants.X_OK).then(
+      () => 'writable',
+      (error: NodeJS.ErrnoException) => error.code ?? error.message,
+    )
+    if (state === 'ENOENT' && dirname(at) !== at) continue
+    if (state === 'writable') return { id: 'cache', status: 'ok', detail: paths.cacheDir }
+    const fix = 'set EXEC_SANDBOX_CACHE_DIR to a directory that this user can write'
+    return { id: 'cache', status: 'fail', detail: `${paths.cacheDir} cannot be written: ${state} at ${at}`, fix }
   }
 }
 
