@@ -15,7 +15,6 @@ export interface DeadlineOptions {
  */
 export async function withDeadline<T>(promise: Promise<T>, options: DeadlineOptions): Promise<T> {
   const { timeoutMs, onTimeout, signal } = options
-  throwIfAborted(signal)
   return await new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => settle(() => reject(onTimeout())), timeoutMs)
     const onAbort = (): void => settle(() => reject(abortedError(signal)))
@@ -24,11 +23,13 @@ export async function withDeadline<T>(promise: Promise<T>, options: DeadlineOpti
       signal?.removeEventListener('abort', onAbort)
       finish()
     }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    // The promise is observed first: whatever becomes of it after this wait has ended is nobody's unhandled rejection.
     promise.then(
       (value) => settle(() => resolve(value)),
       (error: unknown) => settle(() => reject(error)),
     )
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
   })
 }
 

@@ -39,7 +39,7 @@ function formatLine(level: LogLevel, message: string, fields: LogFields): string
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${typeof value === 'string' ? quoteIfNeeded(value) : String(value)}`)
     .join('')
-  return `exec-sandbox ${level.toUpperCase()} ${oneLine(message)}${tail}`
+  return oneLine(`exec-sandbox ${level.toUpperCase()} ${message}${tail}`)
 }
 
 function quoteIfNeeded(value: string): string {
@@ -49,7 +49,9 @@ function quoteIfNeeded(value: string): string {
 // Text from the guest or from QEMU may reach the log: a line stays one line and sends no escape sequence.
 function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => JSON.stringify(character).slice(1, -1))
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    return character === '\n' ? '\\n' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
 }
 
 function writeToStderr(line: string): void {
