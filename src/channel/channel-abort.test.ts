@@ -157,3 +157,15 @@ describe('a cancelled exchange', () => {
     await expect(pair.channel.closed).resolves.toMatchObject({ label: 'late' })
   })
 })
+
+describe('a REQUEST that still waits for the socket', () => {
+  test('an answer before it breaks the protocol', async () => {
+    await using pair = await openPair()
+    pair.peer.socket.pause()
+    const large = pair.channel.request('run', { code: 'x'.repeat(8_000_000) }, PING)
+    const early = pair.channel.request('ping', {}, PING)
+    pair.peer.respond(3)
+    await expect(early).rejects.toMatchObject({ details: { rule: 'not-open' } })
+    await expect(large).rejects.toMatchObject({ code: 'PROTOCOL' })
+  })
+})
