@@ -21,7 +21,10 @@ const ownDirectory = import.meta.dir
 
 /** A frame of ours, of the machinery below it, or of the function around the program. */
 function isForeign(frame: string): boolean {
-  return frame.includes(ownDirectory) || / at (?:runInThisContext|drainMicrotasks|processTicksAndRejections|node:internal)\b/.test(frame)
+  return (
+    frame.includes(ownDirectory) ||
+    / at (?:runInThisContext|drainMicrotasks|processTicksAndRejections|node:internal)\b/.test(frame)
+  )
 }
 
 export function describeFailure(error: unknown, file: string): Failure {

@@ -12,7 +12,8 @@ const SOURCE_LIMIT = 262_144
 const WORD = /[\p{ID_Start}$_][\p{ID_Continue}$]*|\d[\w.]*/gu
 
 /** Lines that the transpiler adds around the program. */
-const ADDED = /^(?:var [^=]*;| *this\.([\w$]+) = \1;|\((?:async )?\(\) => \{|  return \{|    __proto__: null,|  \};|\}\)\(\);)$/
+const ADDED =
+  /^(?:var [^=]*;| *this\.([\w$]+) = \1;|\((?:async )?\(\) => \{|  return \{|    __proto__: null,|  \};|\}\)\(\);)$/
 
 const checker = new Bun.Transpiler({ loader: 'js', minifyWhitespace: true, deadCodeElimination: false })
 
@@ -54,7 +55,9 @@ function withoutAdded(line: string): string {
 }
 
 function readWords(source: string): Word[] {
-  return source.split('\n').flatMap((line, index) => [...line.matchAll(WORD)].map(([text]) => ({ text, line: index + 1 })))
+  return source
+    .split('\n')
+    .flatMap((line, index) => [...line.matchAll(WORD)].map(([text]) => ({ text, line: index + 1 })))
 }
 
 function layOut(targets: readonly number[], lines: readonly string[]): string {
@@ -89,7 +92,8 @@ function templateContinuations(lines: readonly string[]): boolean[] {
 }
 
 /** In code: strings, regular expressions after a character that cannot end an operand, and what opens or closes. */
-const CODE_TOKEN = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?<=[(,=:[!&|?{};\n]\s*|return )\/(?:[^/\\[]|\\.|\[(?:[^\]\\]|\\.)*\])+\/|[`{}]/g
+const CODE_TOKEN =
+  /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?<=[(,=:[!&|?{};\n]\s*|return )\/(?:[^/\\[]|\\.|\[(?:[^\]\\]|\\.)*\])+\/|[`{}]/g
 const TEMPLATE_TOKEN = /\\.|\$\{|`/g
 
 function scanLine(line: string, stack: ('`' | '{')[]): void {

@@ -93,7 +93,9 @@ class Session {
   #resume(payload: Uint8Array): void {
     setRandomSeed(new DataView(payload.buffer, payload.byteOffset).getUint32(0, true))
     for (let i = 0; i < BUFFERED_UUIDS; i++) randomUUID.call(crypto)
-    const entries = decode(payload.subarray(SEED_LENGTH)).split('\0').filter((entry) => entry !== '')
+    const entries = decode(payload.subarray(SEED_LENGTH))
+      .split('\0')
+      .filter((entry) => entry !== '')
     setEntries(entries.map(parseEntry))
     this.#wire.send('A')
   }
@@ -128,7 +130,15 @@ class Session {
     this.#listen()
     process.argv.splice(0, process.argv.length, process.execPath, `${HOME}/input.tsx`)
     const require = createRequire(`${HOME}/input.tsx`)
-    const module = { exports: {}, id: '.', filename: `${HOME}/input.tsx`, loaded: false, children: [], paths: [], require }
+    const module = {
+      exports: {},
+      id: '.',
+      filename: `${HOME}/input.tsx`,
+      loaded: false,
+      children: [],
+      paths: [],
+      require,
+    }
     Object.defineProperty(require, 'main', { value: module, configurable: true })
     const display = async (...values: unknown[]) => {
       for (const value of values) this.#wire.send('O', await encodeBundle(value))

@@ -164,10 +164,9 @@ function isInterruption(error: unknown): boolean {
 }
 
 /** Runs the microtasks that are due. A script, because only scripts run under the watchdog. */
-const drainScript = new Script(
-  '{ const drain = __execSandboxDrain; delete __execSandboxDrain; drain() }',
-  { filename: 'node:internal/drain' },
-)
+const drainScript = new Script('{ const drain = __execSandboxDrain; delete __execSandboxDrain; drain() }', {
+  filename: 'node:internal/drain',
+})
 
 /** Shares the function with the script, which takes it away before any code of the program runs. */
 function shareDrain(): void {

@@ -32,7 +32,9 @@ function findPath(source: readonly string[], printed: readonly string[]): Int32A
 
 /** Whether the best way to a diagonal adds a word of `printed` (from the diagonal above) or drops one of `source`. */
 function stepsDown(furthest: Int32Array, at: number, diagonal: number, differences: number): boolean {
-  return diagonal === -differences || (diagonal !== differences && valueAt(furthest, at - 1) < valueAt(furthest, at + 1))
+  return (
+    diagonal === -differences || (diagonal !== differences && valueAt(furthest, at - 1) < valueAt(furthest, at + 1))
+  )
 }
 
 function readPath(trace: readonly Int32Array[], source: readonly string[], printed: readonly string[]): Int32Array {

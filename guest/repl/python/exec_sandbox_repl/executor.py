@@ -2,6 +2,7 @@
 
 from _ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 from builtins import compile, eval
+from sys import setprofile, settrace
 
 __builtins__ = __builtins__.copy()
 
@@ -41,9 +42,14 @@ class Executor:
 
     def _evaluate(self, program):
         self._fence.check()
-        if not program.co_flags & CO_COROUTINE:
-            return eval(program, self._namespace)
-        return self._await(eval(program, self._namespace))
+        try:
+            if not program.co_flags & CO_COROUTINE:
+                return eval(program, self._namespace)
+            return self._await(eval(program, self._namespace))
+        finally:
+            # A tracer or profiler of the program's would go on with the supervisor's own frames.
+            settrace(None)
+            setprofile(None)
 
     def _await(self, coroutine):
         """Runs a coroutine on the session's event loop, which lasts from call to call."""

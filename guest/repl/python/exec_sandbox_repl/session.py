@@ -102,10 +102,6 @@ class Session:
             return None
         except BaseException as error:
             return error
-        finally:
-            # A tracer or profiler of the program's would go on with the supervisor's own frames.
-            sys.settrace(None)
-            sys.setprofile(None)
 
     def _report(self, error):
         """Says on stderr and to the agent how the program failed, if it did. Gives the exit code."""
