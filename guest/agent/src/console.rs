@@ -43,10 +43,7 @@ pub fn probe_ok() {
 /// How long a phase of the boot took.
 pub fn timing(phase: &str, took: Duration) {
     if is_debug() {
-        write_line(&format!(
-            "[timing] phase={phase} ms={:.1}",
-            took.as_secs_f64() * 1_000.0
-        ));
+        write_line(&format!("[timing] phase={phase} ms={:.1}", took.as_secs_f64() * 1_000.0));
     }
 }
 

@@ -10,10 +10,7 @@ pub struct StepError {
 
 impl StepError {
     pub fn new(step: impl Into<String>, cause: impl fmt::Display) -> Self {
-        Self {
-            step: step.into(),
-            cause: cause.to_string(),
-        }
+        Self { step: step.into(), cause: cause.to_string() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use exec_sandbox_agent::agent::{Agent, Config};
 use exec_sandbox_agent::boot::{boot, Booted};
 use exec_sandbox_agent::process::identity::USER;
-use exec_sandbox_agent::repl::table::REPL_DIRECTORY;
+use exec_sandbox_agent::repl::table::{self, REPL_DIRECTORY};
 use exec_sandbox_agent::{console, power};
 
 fn main() {
@@ -16,11 +16,12 @@ fn main() {
         identity: Some(USER),
         home: "/home/user".into(),
         repl_directory: PathBuf::from(REPL_DIRECTORY),
+        repl_argv: table::argv,
         script_directory: PathBuf::from("/run/exec-sandbox/scripts"),
         owns_machine: true,
     };
-    let mut agent = Agent::new(config, port, oom)
-        .unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));
+    let mut agent =
+        Agent::new(config, port, oom).unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));
     let end = agent.serve();
     console::debug(&end.to_string());
     power::off();

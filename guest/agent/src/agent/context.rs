@@ -25,9 +25,6 @@ impl Context {
     /// Nothing would be lost without it.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        self.repl.is_none()
-            && self.active.is_none()
-            && self.queue.is_empty()
-            && self.waiters.is_empty()
+        self.repl.is_none() && self.active.is_none() && self.queue.is_empty() && self.waiters.is_empty()
     }
 }

@@ -73,31 +73,12 @@ mod tests {
             (Status::Signaled(11), None, false, (139, Reason::Signal)),
             (Status::Signaled(9), None, true, (137, Reason::Memory)),
             (Status::Exited(137), None, true, (137, Reason::Memory)),
-            (
-                Status::Signaled(9),
-                Some(Cause::Timeout),
-                true,
-                (124, Reason::Timeout),
-            ),
-            (
-                Status::Exited(42),
-                Some(Cause::Timeout),
-                false,
-                (124, Reason::Timeout),
-            ),
-            (
-                Status::Signaled(15),
-                Some(Cause::Cancelled),
-                false,
-                (143, Reason::Cancelled),
-            ),
+            (Status::Signaled(9), Some(Cause::Timeout), true, (124, Reason::Timeout)),
+            (Status::Exited(42), Some(Cause::Timeout), false, (124, Reason::Timeout)),
+            (Status::Signaled(15), Some(Cause::Cancelled), false, (143, Reason::Cancelled)),
         ];
         for (status, cause, memory, expected) in cases {
-            assert_eq!(
-                classify(status, cause, memory),
-                expected,
-                "{status:?} {cause:?} {memory}"
-            );
+            assert_eq!(classify(status, cause, memory), expected, "{status:?} {cause:?} {memory}");
         }
     }
 }

@@ -37,12 +37,8 @@ impl Ladder {
     /// For a program that starts at `now`; a time-out of 0 means none.
     #[must_use]
     pub fn new(now: Duration, timeout_ms: u64) -> Self {
-        let timeout =
-            (timeout_ms > 0).then(|| now.saturating_add(Duration::from_millis(timeout_ms)));
-        Self {
-            rung: Rung::Waiting(timeout),
-            cause: None,
-        }
+        let timeout = (timeout_ms > 0).then(|| now.saturating_add(Duration::from_millis(timeout_ms)));
+        Self { rung: Rung::Waiting(timeout), cause: None }
     }
 
     /// What set the ladder off; the first cause stays.

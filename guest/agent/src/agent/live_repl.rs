@@ -38,6 +38,8 @@ pub enum Phase {
 pub struct LiveRepl {
     pub serial: u32,
     pub pid: Pid,
+    /// For messages.
+    pub program: String,
     pub phase: Phase,
     pub launched: Duration,
     report: Option<Watched>,
@@ -56,15 +58,14 @@ pub struct LiveRepl {
 impl LiveRepl {
     /// Takes over what was launched; `None` when it has no socket, which would be a defect.
     #[must_use]
-    pub fn new(serial: u32, launched: Launched, poller: &Poller) -> Option<Self> {
+    pub fn new(serial: u32, program: String, launched: Launched, poller: &Poller) -> Option<Self> {
         let now = clock::now();
         let watch = |descriptor, part| poller.watch(descriptor, Owner::Repl(serial), part);
         Some(Self {
             serial,
             pid: launched.pid,
-            phase: Phase::Starting {
-                deadline: now + READY_PATIENCE,
-            },
+            program,
+            phase: Phase::Starting { deadline: now + READY_PATIENCE },
             launched: now,
             report: Some(watch(launched.report, Part::Report)),
             failure: None,
@@ -72,10 +73,7 @@ impl LiveRepl {
             decoder: Decoder::default(),
             outgoing: Vec::new(),
             sent: 0,
-            pipes: [
-                watch(launched.stdout, Part::Stdout),
-                watch(launched.stderr, Part::Stderr),
-            ],
+            pipes: [watch(launched.stdout, Part::Stdout), watch(launched.stderr, Part::Stderr)],
             reseed_due: false,
             condemned: false,
         })
@@ -94,9 +92,7 @@ impl LiveRepl {
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Starting { deadline } | Phase::Reseeding { deadline } if !self.condemned => {
-                Some(deadline)
-            }
+            Phase::Starting { deadline } | Phase::Reseeding { deadline } if !self.condemned => Some(deadline),
             _ => None,
         }
     }
@@ -116,25 +112,19 @@ impl LiveRepl {
         let mut seed = [0_u8; 32];
         // The generator is initialized long before any REPL runs; from then on this call cannot fail.
         let _ = getrandom(&mut seed, GetRandomFlags::empty());
-        let entries: Vec<String> = environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}\0"))
-            .collect();
+        let entries: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}\0")).collect();
         let mut parts: Vec<&[u8]> = vec![&seed];
         parts.extend(entries.iter().map(String::as_bytes));
         self.queue(b'S', &parts);
         self.reseed_due = false;
-        self.phase = Phase::Reseeding {
-            deadline: clock::now() + RESEED_PATIENCE,
-        };
+        self.phase = Phase::Reseeding { deadline: clock::now() + RESEED_PATIENCE };
         self.write();
     }
 
     /// Queues a message. Lengths were checked where the request came in: one that does not fit condemns nobody, it is
     /// not sent, and the REPL's deadline tells.
     fn queue(&mut self, kind: u8, parts: &[&[u8]]) {
-        self.outgoing
-            .extend(encode(kind, parts).unwrap_or_default());
+        self.outgoing.extend(encode(kind, parts).unwrap_or_default());
     }
 
     /// Writes what the socket takes. A REPL that does not read makes its own run wait, nothing else.
@@ -175,19 +165,12 @@ impl LiveRepl {
     pub fn last_words(&self) -> String {
         let mut buffer = [0_u8; 2_048];
         let length = rustix::io::read(&self.pipes[1], &mut buffer).unwrap_or(0);
-        String::from_utf8_lossy(buffer.get(..length).unwrap_or_default())
-            .trim()
-            .to_owned()
+        String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).trim().to_owned()
     }
 
     pub fn update_interest(&mut self, listening: bool) -> io::Result<()> {
         let read = listening && !self.condemned;
-        self.socket.want(Interest {
-            read,
-            write: self.sent < self.outgoing.len(),
-        })?;
-        self.report
-            .as_mut()
-            .map_or(Ok(()), |report| report.want(Interest::READ))
+        self.socket.want(Interest { read, write: self.sent < self.outgoing.len() })?;
+        self.report.as_mut().map_or(Ok(()), |report| report.want(Interest::READ))
     }
 }

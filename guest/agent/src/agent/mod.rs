@@ -20,7 +20,7 @@ mod stdin;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use context::{Context, ContextKey};
@@ -33,7 +33,7 @@ use run::Run;
 use crate::clock;
 use crate::process::oom::OomWatch;
 use crate::sys::signals::child_signals;
-use crate::wire::request::Environment;
+use crate::wire::request::{Environment, Language};
 use crate::wire::Incoming;
 
 /// Where the agent runs. Tests run the same agent outside a VM, as whoever runs them.
@@ -42,6 +42,8 @@ pub struct Config {
     pub identity: Option<(u32, u32)>,
     pub home: String,
     pub repl_directory: PathBuf,
+    /// The argument vector of a language's REPL, with its programs in the directory above.
+    pub repl_argv: fn(Language, &Path) -> Vec<String>,
     /// Where `#!` programs are put while they run.
     pub script_directory: PathBuf,
     /// Whether clock, host name and entropy are the agent's to set.
@@ -176,18 +178,12 @@ impl Agent {
         if self.children_left {
             return Some(Duration::ZERO);
         }
-        let exchanges = self
-            .exchanges
-            .values()
-            .filter_map(|exchange| match exchange {
-                Exchange::Program(program) => program.due(),
-                Exchange::Run(run) => run.due(),
-                Exchange::Start(_) | Exchange::Resume(_) => None,
-            });
-        let repls = self
-            .contexts
-            .values()
-            .filter_map(|context| context.repl.as_ref()?.due());
+        let exchanges = self.exchanges.values().filter_map(|exchange| match exchange {
+            Exchange::Program(program) => program.due(),
+            Exchange::Run(run) => run.due(),
+            Exchange::Start(_) | Exchange::Resume(_) => None,
+        });
+        let repls = self.contexts.values().filter_map(|context| context.repl.as_ref()?.due());
         let next = exchanges.chain(repls).min()?;
         Some(next.saturating_sub(clock::now()))
     }
@@ -212,10 +208,7 @@ impl Agent {
             match exchange {
                 Exchange::Program(program) => moved |= program.pump_rest(&mut self.port),
                 Exchange::Run(run) => {
-                    let repl = self
-                        .contexts
-                        .get(&run.key)
-                        .and_then(|context| context.repl.as_ref());
+                    let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                     moved |= run.pump_rest(repl, &mut self.port);
                 }
                 Exchange::Start(_) | Exchange::Resume(_) => {}
@@ -225,15 +218,12 @@ impl Agent {
     }
 
     fn respond_finished(&mut self) -> bool {
-        let finished = self
-            .exchanges
-            .iter()
-            .filter_map(|(id, exchange)| match exchange {
-                Exchange::Program(program) => program.is_finished().then_some(*id),
-                Exchange::Run(run) => run.is_finished().then_some(*id),
-                Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
-                Exchange::Start(_) => None,
-            });
+        let finished = self.exchanges.iter().filter_map(|(id, exchange)| match exchange {
+            Exchange::Program(program) => program.is_finished().then_some(*id),
+            Exchange::Run(run) => run.is_finished().then_some(*id),
+            Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
+            Exchange::Start(_) => None,
+        });
         let finished: Vec<u32> = finished.collect();
         for id in &finished {
             match self.exchanges.remove(id) {

@@ -43,15 +43,7 @@ impl Output {
     #[must_use]
     pub fn new(id: u32, stream: u8, limit: Option<u64>) -> Self {
         let left = limit.unwrap_or(u64::MAX);
-        Self {
-            id,
-            stream,
-            left,
-            truncated: false,
-            remaining: None,
-            ended: false,
-            given_up: false,
-        }
+        Self { id, stream, left, truncated: false, remaining: None, ended: false, given_up: false }
     }
 
     #[must_use]
@@ -82,16 +74,11 @@ impl Output {
         let credit = port.conversation.credit(self.id, self.stream) as usize;
         let length = text.len().min(left).min(credit).min(CHUNK);
         self.truncated |= length < text.len();
-        let Some(bytes) = text
-            .as_bytes()
-            .get(..length)
-            .filter(|bytes| !bytes.is_empty())
-        else {
+        let Some(bytes) = text.as_bytes().get(..length).filter(|bytes| !bytes.is_empty()) else {
             return;
         };
         port.conversation.spend(self.id, self.stream, length);
-        port.outbox
-            .push_data(Frame::encode(FrameType::Data, self.stream, self.id, bytes));
+        port.outbox.push_data(Frame::encode(FrameType::Data, self.stream, self.id, bytes));
     }
 
     /// Whether the pipe should be waited for.
@@ -110,11 +97,7 @@ impl Output {
         }
         let credit = port.conversation.credit(self.id, self.stream) as usize;
         if credit == 0 {
-            return if self.given_up {
-                Pass::Drop(most.min(CHUNK))
-            } else {
-                Pass::Wait
-            };
+            return if self.given_up { Pass::Drop(most.min(CHUNK)) } else { Pass::Wait };
         }
         if !port.outbox.has_data_room() {
             return Pass::Wait;
@@ -150,8 +133,7 @@ impl Output {
         self.account(length, send);
         if send {
             let bytes = port.scratch.get(..length).unwrap_or_default();
-            port.outbox
-                .push_data(Frame::encode(FrameType::Data, self.stream, self.id, bytes));
+            port.outbox.push_data(Frame::encode(FrameType::Data, self.stream, self.id, bytes));
             port.conversation.spend(self.id, self.stream, length);
         }
         true

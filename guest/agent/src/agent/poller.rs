@@ -76,14 +76,8 @@ pub struct Interest {
 }
 
 impl Interest {
-    pub const READ: Self = Self {
-        read: true,
-        write: false,
-    };
-    pub const WRITE: Self = Self {
-        read: false,
-        write: true,
-    };
+    pub const READ: Self = Self { read: true, write: false };
+    pub const WRITE: Self = Self { read: false, write: true };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();
@@ -109,22 +103,14 @@ pub struct Poller {
 impl Poller {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self {
-            epoll: Rc::new(epoll),
-            ready: RefCell::new(Vec::with_capacity(128)),
-        })
+        Ok(Self { epoll: Rc::new(epoll), ready: RefCell::new(Vec::with_capacity(128)) })
     }
 
     /// Takes a descriptor over; nothing is waited for until `want`.
     #[must_use]
     pub fn watch(&self, descriptor: OwnedFd, owner: Owner, part: Part) -> Watched {
         let token = Token { owner, part };
-        Watched {
-            descriptor,
-            token,
-            epoll: Rc::clone(&self.epoll),
-            interest: Interest::default(),
-        }
+        Watched { descriptor, token, epoll: Rc::clone(&self.epoll), interest: Interest::default() }
     }
 
     /// Waits for events, for as long as `timeout` (for ever without one).
@@ -135,11 +121,7 @@ impl Poller {
         });
         let mut ready = self.ready.borrow_mut();
         ready.clear();
-        match epoll::wait(
-            &*self.epoll,
-            rustix::buffer::spare_capacity(&mut *ready),
-            timeout.as_ref(),
-        ) {
+        match epoll::wait(&*self.epoll, rustix::buffer::spare_capacity(&mut *ready), timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -205,19 +187,8 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for owner in [
-            Owner::Port,
-            Owner::Children,
-            Owner::Exchange(u32::MAX),
-            Owner::Repl(7),
-        ] {
-            for part in [
-                Part::Report,
-                Part::Stdin,
-                Part::Stdout,
-                Part::Stderr,
-                Part::Socket,
-            ] {
+        for owner in [Owner::Port, Owner::Children, Owner::Exchange(u32::MAX), Owner::Repl(7)] {
+            for part in [Part::Report, Part::Stdin, Part::Stdout, Part::Stderr, Part::Socket] {
                 let token = Token { owner, part };
                 assert_eq!(Token::from_u64(token.to_u64()), Some(token));
             }

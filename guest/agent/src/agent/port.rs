@@ -64,13 +64,7 @@ impl Port {
         let mut descriptor = poller.watch(descriptor, Owner::Port, Part::Socket);
         descriptor.want(Interest::READ)?;
         let (decoder, conversation) = (Decoder::new(), Conversation::new());
-        Ok(Self {
-            descriptor,
-            decoder,
-            conversation,
-            outbox,
-            scratch: vec![0; READ_BYTES],
-        })
+        Ok(Self { descriptor, decoder, conversation, outbox, scratch: vec![0; READ_BYTES] })
     }
 
     /// Reads once and gives what the host said.
@@ -96,16 +90,11 @@ impl Port {
     pub fn flush(&mut self) -> Result<(), PortError> {
         match self.outbox.write_to(self.descriptor.as_fd()) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return Err(PortError::Closed)
-            }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(PortError::Closed),
             Err(error) => return Err(PortError::Io(error)),
         }
         // A host that asks much and takes no answers is not listened to until it takes them.
-        let interest = Interest {
-            read: self.outbox.has_control_room(),
-            write: !self.outbox.is_empty(),
-        };
+        let interest = Interest { read: self.outbox.has_control_room(), write: !self.outbox.is_empty() };
         self.descriptor.want(interest).map_err(PortError::Io)
     }
 
@@ -113,8 +102,7 @@ impl Port {
         let Some(body) = message::event(event) else {
             return false;
         };
-        self.outbox
-            .push_control(Frame::encode(FrameType::Event, 0, id, &body));
+        self.outbox.push_control(Frame::encode(FrameType::Event, 0, id, &body));
         true
     }
 
@@ -122,42 +110,22 @@ impl Port {
     pub fn grant(&mut self, id: u32, stream: u8, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if bytes > 0 && self.conversation.grant(id, stream, bytes) {
-            self.outbox.push_control(Frame::encode(
-                FrameType::Credit,
-                stream,
-                id,
-                &bytes.to_le_bytes(),
-            ));
+            self.outbox.push_control(Frame::encode(FrameType::Credit, stream, id, &bytes.to_le_bytes()));
         }
     }
 
     /// Ends an exchange that has no streams of ours.
     pub fn respond<T: Serialize>(&mut self, id: u32, outcome: &Result<T, RequestError>) {
-        self.outbox.push_control(Frame::encode(
-            FrameType::Response,
-            0,
-            id,
-            &message::response(outcome),
-        ));
+        self.outbox.push_control(Frame::encode(FrameType::Response, 0, id, &message::response(outcome)));
         self.conversation.close(id);
     }
 
     /// Ends an exchange with stdout and stderr: both streams end, and the response stands behind their DATA.
-    pub fn respond_after_streams<T: Serialize>(
-        &mut self,
-        id: u32,
-        outcome: &Result<T, RequestError>,
-    ) {
+    pub fn respond_after_streams<T: Serialize>(&mut self, id: u32, outcome: &Result<T, RequestError>) {
         for stream in [1, 2] {
-            self.outbox
-                .push_data(Frame::encode(FrameType::End, stream, id, &[]));
+            self.outbox.push_data(Frame::encode(FrameType::End, stream, id, &[]));
         }
-        self.outbox.push_data(Frame::encode(
-            FrameType::Response,
-            0,
-            id,
-            &message::response(outcome),
-        ));
+        self.outbox.push_data(Frame::encode(FrameType::Response, 0, id, &message::response(outcome)));
         self.conversation.close(id);
     }
 }

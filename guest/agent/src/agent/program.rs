@@ -67,15 +67,7 @@ pub struct Plan {
 impl Program {
     #[must_use]
     pub fn new(plan: Plan, launched: Launched, poller: &Poller) -> Self {
-        let Plan {
-            id,
-            name,
-            cwd,
-            script,
-            limits,
-            timeout_ms,
-            kills_before,
-        } = plan;
+        let Plan { id, name, cwd, script, limits, timeout_ms, kills_before } = plan;
         let now = clock::now();
         let watch = |descriptor, part| poller.watch(descriptor, Owner::Exchange(id), part);
         let [stdout_limit, stderr_limit] = limits;
@@ -86,17 +78,9 @@ impl Program {
             cwd,
             script,
             report: Some(watch(launched.report, Part::Report)),
-            stdin: launched
-                .stdin
-                .map(|pipe| StdinPipe::new(watch(pipe, Part::Stdin))),
-            pipes: [
-                watch(launched.stdout, Part::Stdout),
-                watch(launched.stderr, Part::Stderr),
-            ],
-            outputs: [
-                Output::new(id, 1, stdout_limit),
-                Output::new(id, 2, stderr_limit),
-            ],
+            stdin: launched.stdin.map(|pipe| StdinPipe::new(watch(pipe, Part::Stdin))),
+            pipes: [watch(launched.stdout, Part::Stdout), watch(launched.stderr, Part::Stderr)],
+            outputs: [Output::new(id, 1, stdout_limit), Output::new(id, 2, stderr_limit)],
             ladder: Ladder::new(now, timeout_ms),
             launched: now,
             started: None,
@@ -117,12 +101,7 @@ impl Program {
             Ok(()) => {
                 self.started = Some(clock::now());
                 if self.script.is_none() {
-                    port.event(
-                        self.id,
-                        &Event::Started {
-                            pid: self.pid.as_raw_nonzero().get(),
-                        },
-                    );
+                    port.event(self.id, &Event::Started { pid: self.pid.as_raw_nonzero().get() });
                 }
             }
             Err(failure) => self.failure = Some(failure),
@@ -194,9 +173,7 @@ impl Program {
     pub fn pump_rest(&mut self, port: &mut Port) -> bool {
         let ended = self.exit.is_some();
         let each = self.outputs.iter_mut().zip(&self.pipes);
-        each.fold(false, |moved, (output, pipe)| {
-            (ended && output.pump(pipe, port)) || moved
-        })
+        each.fold(false, |moved, (output, pipe)| (ended && output.pump(pipe, port)) || moved)
     }
 
     #[must_use]
@@ -206,18 +183,12 @@ impl Program {
 
     pub fn update_interest(&mut self, port: &Port) -> std::io::Result<()> {
         for (output, pipe) in self.outputs.iter().zip(&mut self.pipes) {
-            pipe.want(if output.wants(port) {
-                Interest::READ
-            } else {
-                Interest::default()
-            })?;
+            pipe.want(if output.wants(port) { Interest::READ } else { Interest::default() })?;
         }
         if let Some(report) = &mut self.report {
             report.want(Interest::READ)?;
         }
-        self.stdin
-            .as_mut()
-            .map_or(Ok(()), StdinPipe::update_interest)
+        self.stdin.as_mut().map_or(Ok(()), StdinPipe::update_interest)
     }
 
     /// Tells the host. Called once, when finished.

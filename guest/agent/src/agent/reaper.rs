@@ -13,10 +13,7 @@ const AT_A_TIME: usize = 128;
 impl Agent {
     pub(super) fn reap(&mut self) {
         // What the descriptor says is only that there is something; `ended_child` says what.
-        let _ = rustix::io::read(
-            &self.signals,
-            self.port.scratch.get_mut(..4_096).unwrap_or_default(),
-        );
+        let _ = rustix::io::read(&self.signals, self.port.scratch.get_mut(..4_096).unwrap_or_default());
         for _ in 0..AT_A_TIME {
             let Some(pid) = ended_child() else {
                 self.children_left = false;
@@ -59,10 +56,7 @@ impl Agent {
                     let Some(signal) = run.climb(now) else {
                         continue;
                     };
-                    let repl = self
-                        .contexts
-                        .get(&run.key)
-                        .and_then(|context| context.repl.as_ref());
+                    let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                     if let Some(repl) = repl {
                         let _ = signal_group(repl.pid, signal);
                     }
@@ -71,11 +65,7 @@ impl Agent {
             }
         }
         let late = self.contexts.iter().filter(|(_, context)| {
-            context
-                .repl
-                .as_ref()
-                .and_then(super::live_repl::LiveRepl::due)
-                .is_some_and(|due| now >= due)
+            context.repl.as_ref().and_then(super::live_repl::LiveRepl::due).is_some_and(|due| now >= due)
         });
         let late: Vec<_> = late.map(|(key, _)| key.clone()).collect();
         for key in late {

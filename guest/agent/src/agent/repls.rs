@@ -10,7 +10,7 @@ use crate::clock;
 use crate::console;
 use crate::process::shebang;
 use crate::process::{Launch, Stdin};
-use crate::repl::{table, Message, ProtocolBreak};
+use crate::repl::{Message, ProtocolBreak};
 use crate::sys::signals::{signal_group, signal_process};
 use crate::sys::wait::{Exit, Status};
 use crate::wire::message::{milliseconds, ErrorCode, RequestError};
@@ -22,7 +22,7 @@ const LAST_READS: usize = 64;
 
 impl Agent {
     pub(super) fn spawn_repl(&mut self, key: &ContextKey) -> Result<(), RequestError> {
-        let argv = table::argv(key.language, &self.config.repl_directory);
+        let argv = (self.config.repl_argv)(key.language, &self.config.repl_directory);
         let environment = self.environment_with(&std::collections::BTreeMap::new());
         let launch = Launch {
             argv: &argv,
@@ -32,16 +32,14 @@ impl Agent {
             with_socket: true,
             identity: self.config.identity,
         };
-        let failed = |error: &dyn std::fmt::Display| {
-            RequestError::new(ErrorCode::Spawn, format!("{}: {error}", argv[0]))
-        };
+        let failed =
+            |error: &dyn std::fmt::Display| RequestError::new(ErrorCode::Spawn, format!("{}: {error}", argv[0]));
         let launched = launch.start().map_err(|error| failed(&error))?;
         let (serial, pid) = (self.next_serial, launched.pid);
         self.next_serial += 1;
-        self.children
-            .insert(pid.as_raw_nonzero().get(), Owner::Repl(serial));
+        self.children.insert(pid.as_raw_nonzero().get(), Owner::Repl(serial));
         let repl =
-            LiveRepl::new(serial, launched, &self.poller).ok_or_else(|| failed(&"no socket"))?;
+            LiveRepl::new(serial, argv[0].clone(), launched, &self.poller).ok_or_else(|| failed(&"no socket"))?;
         self.contexts.entry(key.clone()).or_default().repl = Some(repl);
         Ok(())
     }
@@ -56,9 +54,7 @@ impl Agent {
             waiting.map(|id| (key.clone(), id))
         });
         let ready: Vec<(ContextKey, u32)> = ready.collect();
-        ready
-            .into_iter()
-            .fold(false, |began, (key, id)| self.begin_turn(&key, id) || began)
+        ready.into_iter().fold(false, |began, (key, id)| self.begin_turn(&key, id) || began)
     }
 
     fn is_waiting(&self, id: u32) -> bool {
@@ -77,11 +73,7 @@ impl Agent {
             context.active = None;
             return true;
         };
-        let script = if key.language == Language::Bash {
-            shebang::parse(&run.request.code)
-        } else {
-            None
-        };
+        let script = if key.language == Language::Bash { shebang::parse(&run.request.code) } else { None };
         match (script, &mut context.repl) {
             (Some(script), _) => self.begin_script(id, script),
             (None, Some(repl)) if repl.phase == Phase::Idle && !repl.condemned => {
@@ -122,12 +114,7 @@ impl Agent {
 
     fn key_of(&self, serial: u32) -> Option<ContextKey> {
         let mut contexts = self.contexts.iter();
-        let found = contexts.find(|(_, context)| {
-            context
-                .repl
-                .as_ref()
-                .is_some_and(|repl| repl.serial == serial)
-        });
+        let found = contexts.find(|(_, context)| context.repl.as_ref().is_some_and(|repl| repl.serial == serial));
         found.map(|(key, _)| key.clone())
     }
 
@@ -137,20 +124,12 @@ impl Agent {
         };
         match event.token.part {
             Part::Report => {
-                if let Some(repl) = self
-                    .contexts
-                    .get_mut(&key)
-                    .and_then(|context| context.repl.as_mut())
-                {
+                if let Some(repl) = self.contexts.get_mut(&key).and_then(|context| context.repl.as_mut()) {
                     repl.check_start();
                 }
             }
             Part::Socket => {
-                if let Some(repl) = self
-                    .contexts
-                    .get_mut(&key)
-                    .and_then(|context| context.repl.as_mut())
-                {
+                if let Some(repl) = self.contexts.get_mut(&key).and_then(|context| context.repl.as_mut()) {
                     repl.write();
                 }
                 if event.read {
@@ -171,25 +150,16 @@ impl Agent {
 
     /// Reads once and does what the REPL says; true when there may be more.
     fn read_repl(&mut self, key: &ContextKey) -> bool {
-        let Some(repl) = self
-            .contexts
-            .get_mut(key)
-            .and_then(|context| context.repl.as_mut())
-        else {
+        let Some(repl) = self.contexts.get_mut(key).and_then(|context| context.repl.as_mut()) else {
             return false;
         };
         if repl.condemned {
             return false;
         }
-        let heard = repl
-            .read(&mut self.port.scratch)
-            .and_then(|messages| match messages {
-                None => Ok(false),
-                Some(messages) => messages
-                    .into_iter()
-                    .try_for_each(|message| self.hear(key, message))
-                    .map(|()| true),
-            });
+        let heard = repl.read(&mut self.port.scratch).and_then(|messages| match messages {
+            None => Ok(false),
+            Some(messages) => messages.into_iter().try_for_each(|message| self.hear(key, message)).map(|()| true),
+        });
         heard.unwrap_or_else(|broken| {
             self.condemn(key, &format!("the REPL broke its protocol: {broken:?}"));
             false
@@ -207,17 +177,12 @@ impl Agent {
             (Phase::Starting { .. }, Message::Ready) => {
                 repl.phase = Phase::Idle;
                 let spawn = clock::now().saturating_sub(repl.launched);
-                let started = Started {
-                    pid: repl.pid.as_raw_nonzero().get(),
-                    spawn_ms: milliseconds(spawn),
-                };
+                let started = Started { pid: repl.pid.as_raw_nonzero().get(), spawn_ms: milliseconds(spawn) };
                 for waiter in context.waiters.drain(..) {
                     self.exchanges.remove(&waiter);
                     self.port.respond(waiter, &Ok(&started));
                 }
-                if let Some(Exchange::Run(run)) =
-                    context.active.and_then(|id| self.exchanges.get_mut(&id))
-                {
+                if let Some(Exchange::Run(run)) = context.active.and_then(|id| self.exchanges.get_mut(&id)) {
                     run.spawn = spawn;
                 }
             }
@@ -246,11 +211,7 @@ impl Agent {
 
     /// Ends a REPL that cannot be used any more. What it was doing ends when its process has ended.
     pub(super) fn condemn(&mut self, key: &ContextKey, why: &str) {
-        let Some(repl) = self
-            .contexts
-            .get_mut(key)
-            .and_then(|context| context.repl.as_mut())
-        else {
+        let Some(repl) = self.contexts.get_mut(key).and_then(|context| context.repl.as_mut()) else {
             return;
         };
         if !repl.condemned {
@@ -296,7 +257,7 @@ impl Agent {
         repl.check_start();
         let active = context.active;
         if let Phase::Starting { .. } = repl.phase {
-            let error = start_error(&repl, exit, &key);
+            let error = start_error(&repl, exit);
             let waiters = std::mem::take(&mut context.waiters);
             for waiter in waiters {
                 self.exchanges.remove(&waiter);
@@ -314,19 +275,15 @@ impl Agent {
     }
 }
 
-fn start_error(repl: &LiveRepl, exit: Exit, key: &ContextKey) -> RequestError {
-    let program = table::argv(key.language, std::path::Path::new("")).swap_remove(0);
+fn start_error(repl: &LiveRepl, exit: Exit) -> RequestError {
+    let program = &repl.program;
     let message = match (repl.failure, exit.status) {
-        (Some(failure), _) => failure.message(&program, "the home directory"),
-        (None, Status::Exited(code)) => format!(
-            "{program} exited with {code} before it was ready: {}",
-            repl.last_words()
-        ),
+        (Some(failure), _) => failure.message(program, "the home directory"),
+        (None, Status::Exited(code)) => {
+            format!("{program} exited with {code} before it was ready: {}", repl.last_words())
+        }
         (None, Status::Signaled(signal)) => {
-            format!(
-                "{program} ended by signal {signal} before it was ready: {}",
-                repl.last_words()
-            )
+            format!("{program} ended by signal {signal} before it was ready: {}", repl.last_words())
         }
     };
     RequestError::new(ErrorCode::Spawn, message)

@@ -49,9 +49,7 @@ impl Agent {
     pub(super) fn begin(&mut self, id: u32, request: &Request) {
         let has_streams = matches!(request.method.as_str(), "run" | "exec");
         let begun = if self.exchanges.len() >= EXCHANGES {
-            Err(RequestError::bad(format!(
-                "expected at most {EXCHANGES} exchanges at a time"
-            )))
+            Err(RequestError::bad(format!("expected at most {EXCHANGES} exchanges at a time")))
         } else {
             match request.method.as_str() {
                 "ping" => request.params().map(|request::Ping {}| self.ping(id)),
@@ -60,25 +58,18 @@ impl Agent {
                 "run" => request.params().and_then(|run| self.run(id, run)),
                 "start" => request.params().and_then(|start| self.start(id, start)),
                 "resume" => request.params().and_then(|resume| self.resume(id, resume)),
-                other => Err(RequestError::new(
-                    ErrorCode::UnknownMethod,
-                    format!("no method {other:.64}"),
-                )),
+                other => Err(RequestError::new(ErrorCode::UnknownMethod, format!("no method {other:.64}"))),
             }
         };
         match begun {
             Ok(()) => {}
-            Err(error) if has_streams => self
-                .port
-                .respond_after_streams::<ProgramEnd>(id, &Err(error)),
+            Err(error) if has_streams => self.port.respond_after_streams::<ProgramEnd>(id, &Err(error)),
             Err(error) => self.port.respond::<GuestTime>(id, &Err(error)),
         }
     }
 
     fn ping(&mut self, id: u32) {
-        let time = GuestTime {
-            guest_ms: milliseconds(clock::now()),
-        };
+        let time = GuestTime { guest_ms: milliseconds(clock::now()) };
         self.port.respond(id, &Ok(time));
     }
 
@@ -86,10 +77,7 @@ impl Agent {
         let delivered = match self.exchanges.get(&request.target) {
             Some(Exchange::Program(program)) => program.signal(request.signal),
             Some(Exchange::Run(run)) if run.is_running() => {
-                let repl = self
-                    .contexts
-                    .get(&run.key)
-                    .and_then(|context| context.repl.as_ref());
+                let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                 repl.is_some_and(|repl| signal_group(repl.pid, request.signal))
             }
             _ => false,
@@ -120,24 +108,14 @@ impl Agent {
     ) -> Result<(), RequestError> {
         let environment = self.environment_with(env);
         let identity = self.config.identity;
-        let launch = Launch {
-            argv,
-            environment: &environment,
-            cwd: &plan.cwd,
-            stdin,
-            with_socket: false,
-            identity,
-        };
+        let launch = Launch { argv, environment: &environment, cwd: &plan.cwd, stdin, with_socket: false, identity };
         let launched = launch.start();
-        let launched = launched.map_err(|error| {
-            RequestError::new(ErrorCode::Spawn, format!("{}: {error}", plan.name))
-        })?;
+        let launched =
+            launched.map_err(|error| RequestError::new(ErrorCode::Spawn, format!("{}: {error}", plan.name)))?;
         let id = plan.id;
         let program = Program::new(plan, launched, &self.poller);
-        self.children
-            .insert(program.pid.as_raw_nonzero().get(), Owner::Exchange(id));
-        self.exchanges
-            .insert(id, Exchange::Program(Box::new(program)));
+        self.children.insert(program.pid.as_raw_nonzero().get(), Owner::Exchange(id));
+        self.exchanges.insert(id, Exchange::Program(Box::new(program)));
         Ok(())
     }
 
@@ -151,13 +129,9 @@ impl Agent {
             ("LANG", "C.UTF-8"),
             ("PATH", "/home/user/.local/bin:/usr/local/bin:/usr/bin:/bin"),
         ];
-        let base = base
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let base = base.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let clone = |(name, value): (&String, &String)| (name.clone(), value.clone());
-        base.chain(self.environment.iter().map(clone))
-            .chain(env.iter().map(clone))
-            .collect()
+        base.chain(self.environment.iter().map(clone)).chain(env.iter().map(clone)).collect()
     }
 
     /// The context, made when there is room for it.
@@ -165,46 +139,29 @@ impl Agent {
         if !self.contexts.contains_key(key) && self.contexts.len() >= CONTEXTS {
             self.contexts.retain(|_, context| !context.is_unused());
             if self.contexts.len() >= CONTEXTS {
-                return Err(RequestError::bad(format!(
-                    "expected at most {CONTEXTS} contexts at a time"
-                )));
+                return Err(RequestError::bad(format!("expected at most {CONTEXTS} contexts at a time")));
             }
         }
         Ok(self.contexts.entry(key.clone()).or_default())
     }
 
     fn run(&mut self, id: u32, request: request::Run) -> Result<(), RequestError> {
-        let runs = self
-            .contexts
-            .values()
-            .map(|context| context.queue.len() + usize::from(context.active.is_some()));
+        let runs = self.contexts.values().map(|context| context.queue.len() + usize::from(context.active.is_some()));
         if runs.sum::<usize>() >= RUNS {
-            return Err(RequestError::bad(format!(
-                "expected at most {RUNS} runs at a time"
-            )));
+            return Err(RequestError::bad(format!("expected at most {RUNS} runs at a time")));
         }
-        let key = ContextKey {
-            language: request.language,
-            name: request.context.clone(),
-        };
+        let key = ContextKey { language: request.language, name: request.context.clone() };
         self.context(&key)?.queue.push_back(id);
-        self.exchanges
-            .insert(id, Exchange::Run(Box::new(Run::new(id, key, request))));
+        self.exchanges.insert(id, Exchange::Run(Box::new(Run::new(id, key, request))));
         Ok(())
     }
 
     fn start(&mut self, id: u32, request: request::Start) -> Result<(), RequestError> {
-        let key = ContextKey {
-            language: request.language,
-            name: request.context,
-        };
+        let key = ContextKey { language: request.language, name: request.context };
         let context = self.context(&key)?;
         match &context.repl {
             Some(repl) if !matches!(repl.phase, Phase::Starting { .. }) => {
-                let started = Started {
-                    pid: repl.pid.as_raw_nonzero().get(),
-                    spawn_ms: 0.0,
-                };
+                let started = Started { pid: repl.pid.as_raw_nonzero().get(), spawn_ms: 0.0 };
                 self.port.respond(id, &Ok(started));
                 return Ok(());
             }
@@ -217,27 +174,13 @@ impl Agent {
     }
 
     /// Runs code that names its interpreter, in the turn of its context.
-    pub(super) fn start_script(
-        &mut self,
-        id: u32,
-        run: &Run,
-        shebang: Shebang,
-    ) -> Result<(), RequestError> {
+    pub(super) fn start_script(&mut self, id: u32, run: &Run, shebang: Shebang) -> Result<(), RequestError> {
         let path = self.config.script_directory.join(format!("program-{id}"));
-        let script = Script {
-            path,
-            context: run.key.clone(),
-        };
+        let script = Script { path, context: run.key.clone() };
         // Readable for everybody, writable for the agent alone; the interpreter reads it, nothing executes it.
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&script.path);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&script.path);
         let written = file.and_then(|mut file| file.write_all(run.request.code.as_bytes()));
-        written.map_err(|error| {
-            RequestError::new(ErrorCode::Internal, format!("writing the program: {error}"))
-        })?;
+        written.map_err(|error| RequestError::new(ErrorCode::Internal, format!("writing the program: {error}")))?;
         let mut argv = vec![shebang.interpreter];
         argv.extend(shebang.argument);
         argv.push(script.path.to_string_lossy().into_owned());
@@ -246,10 +189,7 @@ impl Agent {
             name: argv.first().cloned().unwrap_or_default(),
             cwd: self.config.home.clone(),
             script: Some(script),
-            limits: [
-                Some(run.request.stdout_limit),
-                Some(run.request.stderr_limit),
-            ],
+            limits: [Some(run.request.stdout_limit), Some(run.request.stderr_limit)],
             timeout_ms: run.request.timeout_ms,
             kills_before: self.oom.kills(),
         };
@@ -262,10 +202,7 @@ impl Agent {
             Some(Exchange::Program(program)) => program.cancel(now),
             Some(Exchange::Run(run)) if run.has_begun() => {
                 let signal = run.cancel(now);
-                let repl = self
-                    .contexts
-                    .get(&run.key)
-                    .and_then(|context| context.repl.as_ref());
+                let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                 if let (Some(signal), Some(repl)) = (signal, repl) {
                     // Nobody there to hear it is seen as the end of the process.
                     let _ = signal_group(repl.pid, signal);
@@ -282,10 +219,7 @@ impl Agent {
                     if let Some(context) = self.contexts.get_mut(&key) {
                         context.waiters.retain(|waiter| *waiter != id);
                     }
-                    let error = RequestError::new(
-                        ErrorCode::Spawn,
-                        "cancelled while the REPL was starting",
-                    );
+                    let error = RequestError::new(ErrorCode::Spawn, "cancelled while the REPL was starting");
                     self.port.respond::<Started>(id, &Err(error));
                 }
             }

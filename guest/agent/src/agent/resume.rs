@@ -22,9 +22,7 @@ pub struct Resuming {
 impl Resuming {
     /// Done when each has answered or has ended.
     pub fn is_done(&self, contexts: &BTreeMap<ContextKey, Context>) -> bool {
-        let repls = contexts
-            .values()
-            .filter_map(|context| context.repl.as_ref());
+        let repls = contexts.values().filter_map(|context| context.repl.as_ref());
         let mut waited_for = repls.filter(|repl| self.serials.contains(&repl.serial));
         waited_for.all(|repl| !matches!(repl.phase, Phase::Reseeding { .. }))
     }
@@ -33,31 +31,23 @@ impl Resuming {
 impl Agent {
     pub(super) fn resume(&mut self, id: u32, request: request::Resume) -> Result<(), RequestError> {
         if self.config.owns_machine {
-            become_another(&request)
-                .map_err(|what| RequestError::new(ErrorCode::Internal, what))?;
+            become_another(&request).map_err(|what| RequestError::new(ErrorCode::Internal, what))?;
         }
         self.environment = request.env;
         let mut serials = Vec::new();
-        for repl in self
-            .contexts
-            .values_mut()
-            .filter_map(|context| context.repl.as_mut())
-        {
+        for repl in self.contexts.values_mut().filter_map(|context| context.repl.as_mut()) {
             repl.reseed_due = true;
             if repl.phase == Phase::Idle && !repl.condemned {
                 repl.reseed(&self.environment);
                 serials.push(repl.serial);
             }
         }
-        self.exchanges
-            .insert(id, Exchange::Resume(Resuming { serials }));
+        self.exchanges.insert(id, Exchange::Resume(Resuming { serials }));
         Ok(())
     }
 
     pub(super) fn respond_resumed(&mut self, id: u32) {
-        let time = GuestTime {
-            guest_ms: milliseconds(clock::now()),
-        };
+        let time = GuestTime { guest_ms: milliseconds(clock::now()) };
         self.port.respond(id, &Ok(time));
     }
 }
@@ -65,12 +55,10 @@ impl Agent {
 /// Clock, generator, name and machine-id. Entropy comes before the machine-id, which is drawn from the generator.
 fn become_another(request: &request::Resume) -> Result<(), String> {
     let time = Timespec {
-        tv_sec: i64::try_from(request.unix_time_ns.as_secs())
-            .map_err(|error| format!("the clock: {error}"))?,
+        tv_sec: i64::try_from(request.unix_time_ns.as_secs()).map_err(|error| format!("the clock: {error}"))?,
         tv_nsec: request.unix_time_ns.subsec_nanos().into(),
     };
-    clock_settime(ClockId::Realtime, time)
-        .map_err(|error| format!("setting the clock: {error}"))?;
+    clock_settime(ClockId::Realtime, time).map_err(|error| format!("setting the clock: {error}"))?;
     add_entropy(&request.entropy).map_err(|error| format!("adding entropy: {error}"))?;
     names::write_all(&request.hostname).map_err(|error| error.to_string())
 }

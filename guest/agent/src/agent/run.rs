@@ -121,14 +121,7 @@ impl Run {
 
     /// Passes a displayed value on. Beyond the bounds values are dropped, as the protocol says.
     pub fn display(&mut self, json: &[u8], port: &mut Port) {
-        if self.results < RESULTS
-            && port.event(
-                self.id,
-                &Event::Result {
-                    data: &String::from_utf8_lossy(json),
-                },
-            )
-        {
+        if self.results < RESULTS && port.event(self.id, &Event::Result { data: &String::from_utf8_lossy(json) }) {
             self.results += 1;
         }
     }
@@ -136,16 +129,12 @@ impl Run {
     pub fn set_error(&mut self, json: &[u8]) {
         /// Escaping at most doubles valid JSON; with it a RESPONSE keeps room for the other fields.
         const ERROR_LIMIT: usize = 500_000;
-        self.error =
-            (json.len() <= ERROR_LIMIT).then(|| String::from_utf8_lossy(json).into_owned());
+        self.error = (json.len() <= ERROR_LIMIT).then(|| String::from_utf8_lossy(json).into_owned());
     }
 
     /// The REPL has reported the end.
     pub fn reported(&mut self, code: u8, kills_now: u64, repl: &LiveRepl) {
-        self.outputs
-            .iter_mut()
-            .zip(&repl.pipes)
-            .for_each(|(output, pipe)| output.finish(pipe));
+        self.outputs.iter_mut().zip(&repl.pipes).for_each(|(output, pipe)| output.finish(pipe));
         self.end = Some(End {
             status: Status::Exited(code),
             memory: code == KILLED && kills_now > self.kills_before,
@@ -158,10 +147,7 @@ impl Run {
 
     /// The REPL's process has ended: by itself, by the kernel, by the ladder, or because it broke the format.
     pub fn repl_ended(&mut self, exit: Exit, was_victim: bool, repl: LiveRepl) {
-        self.outputs
-            .iter_mut()
-            .zip(&repl.pipes)
-            .for_each(|(output, pipe)| output.finish(pipe));
+        self.outputs.iter_mut().zip(&repl.pipes).for_each(|(output, pipe)| output.finish(pipe));
         self.pipes = Some(repl.pipes);
         match &mut self.end {
             // It had reported before it ended.
@@ -195,9 +181,7 @@ impl Run {
             return false;
         };
         let each = self.outputs.iter_mut().zip(pipes);
-        each.fold(false, |moved, (output, pipe)| {
-            output.pump(pipe, port) || moved
-        })
+        each.fold(false, |moved, (output, pipe)| output.pump(pipe, port) || moved)
     }
 
     #[must_use]
@@ -209,11 +193,7 @@ impl Run {
     pub fn update_interest(&mut self, repl: &mut LiveRepl, port: &Port) -> std::io::Result<()> {
         let running = self.is_running();
         for (output, pipe) in self.outputs.iter().zip(&mut repl.pipes) {
-            pipe.want(if running && output.wants(port) {
-                Interest::READ
-            } else {
-                Interest::default()
-            })?;
+            pipe.want(if running && output.wants(port) { Interest::READ } else { Interest::default() })?;
         }
         Ok(())
     }

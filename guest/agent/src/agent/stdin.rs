@@ -24,12 +24,7 @@ pub struct StdinPipe {
 impl StdinPipe {
     #[must_use]
     pub fn new(pipe: Watched) -> Self {
-        Self {
-            pipe: Some(pipe),
-            waiting: VecDeque::new(),
-            ended: false,
-            consumed: 0,
-        }
+        Self { pipe: Some(pipe), waiting: VecDeque::new(), ended: false, consumed: 0 }
     }
 
     pub fn accept(&mut self, bytes: &[u8]) {
@@ -65,21 +60,13 @@ impl StdinPipe {
         if self.waiting.is_empty() && self.ended {
             self.pipe = None;
         }
-        if !self.ended
-            && (self.consumed >= GRANT_BYTES || (self.waiting.is_empty() && self.consumed > 0))
-        {
+        if !self.ended && (self.consumed >= GRANT_BYTES || (self.waiting.is_empty() && self.consumed > 0)) {
             port.grant(id, STREAM, std::mem::take(&mut self.consumed));
         }
     }
 
     pub fn update_interest(&mut self) -> std::io::Result<()> {
-        let interest = if self.waiting.is_empty() {
-            Interest::default()
-        } else {
-            Interest::WRITE
-        };
-        self.pipe
-            .as_mut()
-            .map_or(Ok(()), |pipe| pipe.want(interest))
+        let interest = if self.waiting.is_empty() { Interest::default() } else { Interest::WRITE };
+        self.pipe.as_mut().map_or(Ok(()), |pipe| pipe.want(interest))
     }
 }

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use rustix::net::{
-    bind, netlink, recv, socket_with, AddressFamily, RecvFlags, SocketFlags, SocketType,
-};
+use rustix::net::{bind, netlink, recv, socket_with, AddressFamily, RecvFlags, SocketFlags, SocketType};
 
 use crate::clock;
 use crate::error::{Step, StepError};
@@ -25,12 +23,7 @@ impl DeviceEvents {
         const KERNEL_GROUP: u32 = 1;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let family = AddressFamily::NETLINK;
-        let socket = socket_with(
-            family,
-            SocketType::DGRAM,
-            flags,
-            Some(netlink::KOBJECT_UEVENT),
-        );
+        let socket = socket_with(family, SocketType::DGRAM, flags, Some(netlink::KOBJECT_UEVENT));
         let socket = socket.step("listening for device events")?;
         let address = netlink::SocketAddrNetlink::new(0, KERNEL_GROUP);
         bind(&socket, &address).step("listening for device events")?;
@@ -39,10 +32,8 @@ impl DeviceEvents {
 
     /// Waits for at least one event; false when the time is up.
     fn wait(&self, time: Duration) -> bool {
-        let timeout = Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: time.subsec_nanos().into(),
-        };
+        let timeout =
+            Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
         let mut poll_fds = [PollFd::new(&self.0, PollFlags::IN)];
         if !poll(&mut poll_fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
             return false;
@@ -67,10 +58,7 @@ fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> Result<T, Ste
         }
         let left = deadline.saturating_sub(clock::now());
         if left.is_zero() || !events.wait(left) {
-            return Err(StepError::new(
-                what,
-                format!("not there after {} s", PATIENCE.as_secs()),
-            ));
+            return Err(StepError::new(what, format!("not there after {} s", PATIENCE.as_secs())));
         }
     }
 }
@@ -91,14 +79,10 @@ fn node(name: &str) -> Option<PathBuf> {
 
 /// The node of the disk with this serial number.
 pub fn disk(serial: &str) -> Result<PathBuf, StepError> {
-    wait_for(&format!("disk with serial number {serial:?}"), || {
-        node(&entry_with("/sys/block", "serial", serial)?)
-    })
+    wait_for(&format!("disk with serial number {serial:?}"), || node(&entry_with("/sys/block", "serial", serial)?))
 }
 
 /// The node of the virtio-serial port with this name.
 pub fn port(name: &str) -> Result<PathBuf, StepError> {
-    wait_for(&format!("virtio port {name:?}"), || {
-        node(&entry_with("/sys/class/virtio-ports", "name", name)?)
-    })
+    wait_for(&format!("virtio port {name:?}"), || node(&entry_with("/sys/class/virtio-ports", "name", name)?))
 }

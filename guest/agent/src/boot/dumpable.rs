@@ -22,10 +22,7 @@ pub fn hide_loader() -> Result<(), StepError> {
         console::debug("this root file system has no loader for glibc programs");
         return Ok(());
     };
-    let mode = fs::metadata(&path)
-        .step("looking at the loader")?
-        .permissions()
-        .mode();
+    let mode = fs::metadata(&path).step("looking at the loader")?.permissions().mode();
     if mode & 0o004 == 0 {
         return Ok(());
     }

@@ -48,8 +48,7 @@ pub fn boot() -> Result<Booted, StepError> {
     rustix::process::umask(Mode::empty());
     mounts::early()?;
     open_console()?;
-    let command_line =
-        fs::read_to_string("/proc/cmdline").step("reading the kernel command line")?;
+    let command_line = fs::read_to_string("/proc/cmdline").step("reading the kernel command line")?;
     let switches = Switches::parse(&command_line).step("reading the kernel command line")?;
     console::set_debug(switches.debug);
     console::timing("kernel", handed_over);
@@ -58,9 +57,7 @@ pub fn boot() -> Result<Booted, StepError> {
         power::off();
     }
     let memory_bytes = memory_bytes();
-    phase("root", || {
-        mounts::root(&devices::disk(&switches.root_serial)?)
-    })?;
+    phase("root", || mounts::root(&devices::disk(&switches.root_serial)?))?;
     phase("swap", || swap::enable(memory_bytes))?;
     let port = phase("port", open_port)?;
     let oom = OomWatch::open();
@@ -90,8 +87,7 @@ fn memory_bytes() -> u64 {
 fn open_console() -> Result<(), StepError> {
     // Non-blocking: a host that does not read the UART must not stop the guest.
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let console =
-        rustix::fs::open("/dev/console", flags, Mode::empty()).step("opening the console")?;
+    let console = rustix::fs::open("/dev/console", flags, Mode::empty()).step("opening the console")?;
     rustix::stdio::dup2_stdin(&console).step("opening the console")?;
     rustix::stdio::dup2_stdout(&console).step("opening the console")?;
     rustix::stdio::dup2_stderr(&console).step("opening the console")
@@ -107,20 +103,10 @@ fn open_port() -> Result<OwnedFd, StepError> {
 fn switch_root() -> Result<(), StepError> {
     const REPL: &str = "/root/run/exec-sandbox/repl";
     mounts::run_directory()?;
-    for directory in [
-        "/root/run/exec-sandbox",
-        REPL,
-        "/root/run/exec-sandbox/scripts",
-        "/root/run/etc",
-    ] {
+    for directory in ["/root/run/exec-sandbox", REPL, "/root/run/exec-sandbox/scripts", "/root/run/etc"] {
         fs::create_dir(directory).step(&format!("making {directory}"))?;
     }
-    for directory in [
-        "/root/run/exec-sandbox",
-        REPL,
-        "/root/run/exec-sandbox/scripts",
-        "/root/run/etc",
-    ] {
+    for directory in ["/root/run/exec-sandbox", REPL, "/root/run/exec-sandbox/scripts", "/root/run/etc"] {
         world_readable(directory)?;
     }
     mounts::bind_read_only("/repl", REPL, MountFlags::NOSUID | MountFlags::NODEV)?;

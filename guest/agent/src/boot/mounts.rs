@@ -78,14 +78,7 @@ impl UserTmpfs {
 }
 
 /// Files of /proc that tell more than a program needs (A07). They read as empty.
-const MASKED: [&str; 6] = [
-    "cmdline",
-    "kallsyms",
-    "keys",
-    "timer_list",
-    "interrupts",
-    "version",
-];
+const MASKED: [&str; 6] = ["cmdline", "kallsyms", "keys", "timer_list", "interrupts", "version"];
 
 /// Mounts that need neither disk nor size: the agent's own /dev, and /proc and /sys that move along to the new root.
 pub fn early() -> Result<(), StepError> {
@@ -96,14 +89,7 @@ pub fn early() -> Result<(), StepError> {
             made.step(&format!("making {directory}"))?;
         }
     }
-    mount(
-        "devtmpfs",
-        "/dev",
-        "devtmpfs",
-        MountFlags::NOSUID | MountFlags::NOEXEC,
-        None,
-    )
-    .step("mounting /dev")?;
+    mount("devtmpfs", "/dev", "devtmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, None).step("mounting /dev")?;
     mount("proc", "/proc", "proc", hidden, Some(c"hidepid=2")).step("mounting /proc")?;
     mount("sysfs", "/sys", "sysfs", hidden, None).step("mounting /sys")
 }
@@ -111,45 +97,26 @@ pub fn early() -> Result<(), StepError> {
 /// Mounts the root file system at /root of the initramfs.
 pub fn root(disk: &Path) -> Result<(), StepError> {
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    mount(disk, "/root", "erofs", flags, None).step(&format!(
-        "mounting the root file system from {}",
-        disk.display()
-    ))
+    mount(disk, "/root", "erofs", flags, None).step(&format!("mounting the root file system from {}", disk.display()))
 }
 
 /// A tmpfs with text options.
 fn tmpfs(path: &str, flags: MountFlags, options: &str) -> Result<(), StepError> {
     let data = CString::new(options).step(path)?;
-    mount("tmpfs", path, "tmpfs", flags, Some(data.as_c_str()))
-        .step(&format!("mounting {path} ({options})"))
+    mount("tmpfs", path, "tmpfs", flags, Some(data.as_c_str())).step(&format!("mounting {path} ({options})"))
 }
 
 /// Everything below the new root, except the files of /run. Called after the switch: paths are the user's.
 pub fn tree(memory_bytes: u64) -> Result<(), StepError> {
-    tmpfs(
-        "/dev",
-        MountFlags::NOSUID | MountFlags::NOEXEC,
-        "mode=0755,size=65536,nr_inodes=64",
-    )?;
+    tmpfs("/dev", MountFlags::NOSUID | MountFlags::NOEXEC, "mode=0755,size=65536,nr_inodes=64")?;
     device_nodes()?;
     let data = Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5,max=64");
-    mount(
-        "devpts",
-        "/dev/pts",
-        "devpts",
-        MountFlags::NOSUID | MountFlags::NOEXEC,
-        data,
-    )
-    .step("mounting /dev/pts")?;
+    mount("devpts", "/dev/pts", "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, data).step("mounting /dev/pts")?;
     for each in USER_TMPFS {
         tmpfs(each.path, each.flags(), &each.options(memory_bytes))?;
     }
-    mount_remount(
-        "/dev",
-        MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC,
-        "",
-    )
-    .step("making /dev read-only")
+    mount_remount("/dev", MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC, "")
+        .step("making /dev read-only")
 }
 
 /// Files of the agent's that programs read: small, and nothing in it is the user's.
@@ -160,14 +127,8 @@ pub fn run_directory() -> Result<(), StepError> {
 }
 
 fn device_nodes() -> Result<(), StepError> {
-    const CHARACTER_NODES: [(&str, u32, u32); 6] = [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ];
+    const CHARACTER_NODES: [(&str, u32, u32); 6] =
+        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
     const LINKS: [(&str, &str); 5] = [
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
@@ -177,14 +138,8 @@ fn device_nodes() -> Result<(), StepError> {
     ];
     for (name, major, minor) in CHARACTER_NODES {
         let path = Path::new("/dev").join(name);
-        mknodat(
-            CWD,
-            &path,
-            FileType::CharacterDevice,
-            Mode::from_raw_mode(0o666),
-            makedev(major, minor),
-        )
-        .step(&format!("making {}", path.display()))?;
+        mknodat(CWD, &path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))
+            .step(&format!("making {}", path.display()))?;
     }
     for (name, target) in LINKS {
         symlink(target, Path::new("/dev").join(name)).step(&format!("making /dev/{name}"))?;
@@ -198,8 +153,7 @@ fn device_nodes() -> Result<(), StepError> {
 /// Binds a path onto another and makes the result read-only.
 pub fn bind_read_only(source: &str, target: &str, flags: MountFlags) -> Result<(), StepError> {
     mount_bind(source, target).step(&format!("binding {source} to {target}"))?;
-    mount_remount(target, MountFlags::BIND | MountFlags::RDONLY | flags, "")
-        .step(&format!("making {target} read-only"))
+    mount_remount(target, MountFlags::BIND | MountFlags::RDONLY | flags, "").step(&format!("making {target} read-only"))
 }
 
 /// Closes /proc and /sys to writing and hides what a program need not know (A07). The last step: sysctls are set.
@@ -216,8 +170,7 @@ pub fn close_kernel_files() -> Result<(), StepError> {
             mount_bind("/dev/null", path.as_str()).step(&format!("masking {path}"))?;
         }
     }
-    mount_remount("/sys", MountFlags::BIND | MountFlags::RDONLY | hidden, "")
-        .step("making /sys read-only")
+    mount_remount("/sys", MountFlags::BIND | MountFlags::RDONLY | hidden, "").step("making /sys read-only")
 }
 
 #[cfg(test)]
@@ -226,10 +179,7 @@ mod tests {
 
     #[test]
     fn options_bound_bytes_and_inodes_for_the_whole_and_for_the_user() {
-        let home = USER_TMPFS
-            .iter()
-            .find(|each| each.path == "/home/user")
-            .unwrap();
+        let home = USER_TMPFS.iter().find(|each| each.path == "/home/user").unwrap();
         assert_eq!(
             home.options(256 << 20),
             "mode=0700,uid=1000,gid=1000,size=107374160,nr_inodes=32768,usrquota,\
@@ -239,11 +189,7 @@ mod tests {
 
     #[test]
     fn only_the_home_directory_is_executable() {
-        let executable: Vec<_> = USER_TMPFS
-            .iter()
-            .filter(|each| each.executable)
-            .map(|each| each.path)
-            .collect();
+        let executable: Vec<_> = USER_TMPFS.iter().filter(|each| each.executable).map(|each| each.path).collect();
         assert_eq!(executable, ["/home/user"]);
     }
 }

@@ -33,9 +33,7 @@ fn format_machine_id(bytes: [u8; 16]) -> String {
 }
 
 fn hosts(hostname: &str) -> String {
-    format!(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n"
-    )
+    format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n")
 }
 
 /// Replaces a file in one step, so that no program ever reads half of it.
@@ -56,9 +54,6 @@ mod tests {
     fn a_machine_id_is_a_version_four_uuid_in_32_digits() {
         let id = format_machine_id([0xff; 16]);
         assert_eq!(id, "ffffffffffff4fffbfffffffffffffff");
-        assert_eq!(
-            format_machine_id([0; 16]),
-            "00000000000040008000000000000000"
-        );
+        assert_eq!(format_machine_id([0; 16]), "00000000000040008000000000000000");
     }
 }

@@ -13,11 +13,7 @@ pub struct Switches {
 impl Switches {
     /// Reads the switches; words that are not ours are the kernel's.
     pub fn parse(command_line: &str) -> Result<Self, String> {
-        let mut switches = Self {
-            debug: false,
-            probe: false,
-            root_serial: "root".into(),
-        };
+        let mut switches = Self { debug: false, probe: false, root_serial: "root".into() };
         for word in command_line.split_ascii_whitespace() {
             let Some(ours) = word.strip_prefix("exec_sandbox.") else {
                 continue;
@@ -42,42 +38,22 @@ mod tests {
 
     #[test]
     fn defaults_hold_beside_words_of_the_kernel() {
-        let switches =
-            Switches::parse("console=ttyS0 quiet virtio_mmio.device=512@0xfeb00e00:12\n").unwrap();
-        assert_eq!(
-            switches,
-            Switches {
-                debug: false,
-                probe: false,
-                root_serial: "root".into()
-            }
-        );
+        let switches = Switches::parse("console=ttyS0 quiet virtio_mmio.device=512@0xfeb00e00:12\n").unwrap();
+        assert_eq!(switches, Switches { debug: false, probe: false, root_serial: "root".into() });
     }
 
     #[test]
     fn all_switches_are_read() {
-        let switches = Switches::parse(
-            "exec_sandbox.root=serial:disk7 exec_sandbox.log=debug exec_sandbox.probe",
-        )
-        .unwrap();
-        assert_eq!(
-            switches,
-            Switches {
-                debug: true,
-                probe: true,
-                root_serial: "disk7".into()
-            }
-        );
+        let switches =
+            Switches::parse("exec_sandbox.root=serial:disk7 exec_sandbox.log=debug exec_sandbox.probe").unwrap();
+        assert_eq!(switches, Switches { debug: true, probe: true, root_serial: "disk7".into() });
     }
 
     #[test]
     fn unknown_or_malformed_switches_are_refused() {
-        for line in [
-            "exec_sandbox.root=/dev/vda",
-            "exec_sandbox.root=serial:",
-            "exec_sandbox.speed=9",
-            "exec_sandbox.log",
-        ] {
+        for line in
+            ["exec_sandbox.root=/dev/vda", "exec_sandbox.root=serial:", "exec_sandbox.speed=9", "exec_sandbox.log"]
+        {
             assert!(Switches::parse(line).is_err(), "{line}");
         }
     }

@@ -10,9 +10,7 @@ use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::{pipe_with, PipeFlags};
 use rustix::process::Pid;
 
-use crate::sys::child::{
-    fork_child, ChildPlan, CHILD_FAILURE_BYTES, STAGE_CWD, STAGE_EXEC, STAGE_IDENTITY,
-};
+use crate::sys::child::{fork_child, ChildPlan, CHILD_FAILURE_BYTES, STAGE_CWD, STAGE_EXEC, STAGE_IDENTITY};
 use crate::wire::request::Environment;
 
 /// Children go first when memory runs out; the agent itself is at −1000.
@@ -57,9 +55,7 @@ impl ExecFailure {
     /// The status that a shell gives for it: 127 when the program is missing, 126 when it cannot be run.
     #[must_use]
     pub fn shell_status(&self) -> u8 {
-        if self.stage == STAGE_EXEC
-            && io::Error::from_raw_os_error(self.errno).kind() == io::ErrorKind::NotFound
-        {
+        if self.stage == STAGE_EXEC && io::Error::from_raw_os_error(self.errno).kind() == io::ErrorKind::NotFound {
             127
         } else {
             126
@@ -80,30 +76,16 @@ impl ExecFailure {
 
 impl Launch<'_> {
     pub fn start(&self) -> io::Result<Launched> {
-        let environment = self
-            .environment
-            .iter()
-            .map(|(name, value)| c_string(&format!("{name}={value}")));
+        let environment = self.environment.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
         let environment = environment.collect::<io::Result<Vec<_>>>()?;
-        let argv = self
-            .argv
-            .iter()
-            .map(|argument| c_string(argument))
-            .collect::<io::Result<Vec<_>>>()?;
-        let programs = program_paths(
-            self.argv.first().map_or("", String::as_str),
-            self.environment.get("PATH"),
-        )?;
+        let argv = self.argv.iter().map(|argument| c_string(argument)).collect::<io::Result<Vec<_>>>()?;
+        let programs = program_paths(self.argv.first().map_or("", String::as_str), self.environment.get("PATH"))?;
         let cwd = c_string(self.cwd)?;
         let (stdin, child_stdin) = self.stdin()?;
         let (stdout, child_stdout) = self.output_pipe()?;
         let (stderr, child_stderr) = self.output_pipe()?;
         let pair = self.socket_pair()?;
-        let mut descriptors = vec![
-            child_stdin.as_fd(),
-            child_stdout.as_fd(),
-            child_stderr.as_fd(),
-        ];
+        let mut descriptors = vec![child_stdin.as_fd(), child_stdout.as_fd(), child_stderr.as_fd()];
         descriptors.extend(pair.as_ref().map(|(_, child)| child.as_fd()));
         let forked = fork_child(&ChildPlan {
             programs: &programs,
@@ -116,22 +98,12 @@ impl Launch<'_> {
         })?;
         set_nonblocking(&forked.report)?;
         let socket = pair.map(|(ours, _)| ours);
-        Ok(Launched {
-            pid: forked.pid,
-            report: forked.report,
-            stdin,
-            stdout,
-            stderr,
-            socket,
-        })
+        Ok(Launched { pid: forked.pid, report: forked.report, stdin, stdout, stderr, socket })
     }
 
     fn stdin(&self) -> io::Result<(Option<OwnedFd>, OwnedFd)> {
         if self.stdin == Stdin::Null {
-            return Ok((
-                None,
-                rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?,
-            ));
+            return Ok((None, rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?));
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         set_nonblocking(&write)?;
@@ -150,12 +122,7 @@ impl Launch<'_> {
         if !self.with_socket {
             return Ok(None);
         }
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         set_nonblocking(&ours)?;
         Ok(Some((ours, theirs)))
     }
@@ -165,11 +132,7 @@ impl Launch<'_> {
         let Some((uid, gid)) = self.identity else {
             return Ok(());
         };
-        Ok(fchown(
-            pipe,
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-        )?)
+        Ok(fchown(pipe, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
     }
 }
 
@@ -181,10 +144,7 @@ pub fn exec_outcome(report: impl AsFd) -> Option<Result<(), ExecFailure>> {
         Ok(CHILD_FAILURE_BYTES) => {
             let [s0, s1, s2, s3, e0, e1, e2, e3] = message;
             let stage = i32::from_ne_bytes([s0, s1, s2, s3]);
-            Some(Err(ExecFailure {
-                stage,
-                errno: i32::from_ne_bytes([e0, e1, e2, e3]),
-            }))
+            Some(Err(ExecFailure { stage, errno: i32::from_ne_bytes([e0, e1, e2, e3]) }))
         }
         // The end without a message: execve closed the descriptor (or a kill did, which the exit status will tell).
         _ => Some(Ok(())),
@@ -192,10 +152,7 @@ pub fn exec_outcome(report: impl AsFd) -> Option<Result<(), ExecFailure>> {
 }
 
 fn set_nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
-    Ok(fcntl_setfl(
-        descriptor,
-        fcntl_getfl(descriptor)? | OFlags::NONBLOCK,
-    )?)
+    Ok(fcntl_setfl(descriptor, fcntl_getfl(descriptor)? | OFlags::NONBLOCK)?)
 }
 
 fn c_string(text: &str) -> io::Result<CString> {
@@ -209,12 +166,7 @@ fn program_paths(name: &str, path: Option<&String>) -> io::Result<Vec<CString>> 
     }
     let path = path.map_or(DEFAULT_PATH, String::as_str);
     path.split(':')
-        .map(|directory| {
-            c_string(&format!(
-                "{}/{name}",
-                if directory.is_empty() { "." } else { directory }
-            ))
-        })
+        .map(|directory| c_string(&format!("{}/{name}", if directory.is_empty() { "." } else { directory })))
         .collect()
 }
 
@@ -225,20 +177,14 @@ mod tests {
     fn paths(name: &str, path: Option<&str>) -> Vec<String> {
         let path = path.map(str::to_owned);
         let found = program_paths(name, path.as_ref()).unwrap();
-        found
-            .into_iter()
-            .map(|each| each.into_string().unwrap())
-            .collect()
+        found.into_iter().map(|each| each.into_string().unwrap()).collect()
     }
 
     #[test]
     fn a_name_is_looked_for_along_the_path() {
         assert_eq!(paths("ls", Some("/a:/b")), ["/a/ls", "/b/ls"]);
         assert_eq!(paths("ls", Some("/a:")), ["/a/ls", "./ls"]);
-        assert_eq!(
-            paths("ls", None),
-            ["/usr/local/bin/ls", "/usr/bin/ls", "/bin/ls"]
-        );
+        assert_eq!(paths("ls", None), ["/usr/local/bin/ls", "/usr/bin/ls", "/bin/ls"]);
     }
 
     #[test]

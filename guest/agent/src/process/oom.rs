@@ -30,10 +30,7 @@ impl OomWatch {
             // The log is a device of records: this seek means "after the last one" (Documentation/ABI/testing/dev-kmsg).
             let _ = rustix::fs::seek(log, SeekFrom::End(0));
         }
-        Self {
-            log,
-            ..Self::default()
-        }
+        Self { log, ..Self::default() }
     }
 
     /// Kills so far. Taken before a program and compared after it.
@@ -73,10 +70,7 @@ fn victim(record: &[u8]) -> Option<i32> {
     let text = std::str::from_utf8(record).ok()?;
     let (_, message) = text.split_once(';')?;
     let rest = message.strip_prefix("Out of memory: Killed process ")?;
-    rest.split(|character: char| !character.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -87,14 +81,8 @@ mod tests {
     fn the_victim_is_read_from_the_kernels_own_message_only() {
         let record = b"3,512,9041,-;Out of memory: Killed process 71 (python3) total-vm:1kB\n";
         assert_eq!(victim(record), Some(71));
-        assert_eq!(
-            victim(b"6,9,9,-;Killed process [71]: segfault at 0\n"),
-            None
-        );
-        assert_eq!(
-            victim(b"6,9,9,-;Out of memory: [71]: segfault at 0\n"),
-            None
-        );
+        assert_eq!(victim(b"6,9,9,-;Killed process [71]: segfault at 0\n"), None);
+        assert_eq!(victim(b"6,9,9,-;Out of memory: [71]: segfault at 0\n"), None);
         assert_eq!(victim(&[0xff, b';']), None);
     }
 }

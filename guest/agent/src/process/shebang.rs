@@ -27,10 +27,7 @@ pub fn parse(code: &str) -> Option<Result<Shebang, &'static str>> {
         return Some(Err("the #! line is longer than 255 bytes"));
     }
     let argument = (!argument.is_empty()).then(|| argument.to_owned());
-    Some(Ok(Shebang {
-        interpreter: interpreter.to_owned(),
-        argument,
-    }))
+    Some(Ok(Shebang { interpreter: interpreter.to_owned(), argument }))
 }
 
 #[cfg(test)]
@@ -38,23 +35,14 @@ mod tests {
     use super::{parse, Shebang};
 
     fn parsed(code: &str) -> (String, Option<String>) {
-        let Shebang {
-            interpreter,
-            argument,
-        } = parse(code).unwrap().unwrap();
+        let Shebang { interpreter, argument } = parse(code).unwrap().unwrap();
         (interpreter, argument)
     }
 
     #[test]
     fn the_argument_is_one_whatever_blanks_it_holds() {
-        assert_eq!(
-            parsed("#!/usr/bin/awk -f\nBEGIN {}"),
-            ("/usr/bin/awk".into(), Some("-f".into()))
-        );
-        assert_eq!(
-            parsed("#! \t/usr/bin/env -S a  b \t\n"),
-            ("/usr/bin/env".into(), Some("-S a  b".into()))
-        );
+        assert_eq!(parsed("#!/usr/bin/awk -f\nBEGIN {}"), ("/usr/bin/awk".into(), Some("-f".into())));
+        assert_eq!(parsed("#! \t/usr/bin/env -S a  b \t\n"), ("/usr/bin/env".into(), Some("-S a  b".into())));
     }
 
     #[test]
@@ -71,9 +59,7 @@ mod tests {
     fn what_names_no_interpreter_is_an_error() {
         assert!(parse("#!").unwrap().is_err());
         assert!(parse("#!  \n/bin/sh").unwrap().is_err());
-        assert!(parse(&format!("#!/{}\n", "x".repeat(300)))
-            .unwrap()
-            .is_err());
+        assert!(parse(&format!("#!/{}\n", "x".repeat(300))).unwrap().is_err());
     }
 
     #[test]

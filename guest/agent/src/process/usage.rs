@@ -14,16 +14,14 @@ const TICK: Duration = Duration::from_millis(10);
 #[must_use]
 pub fn cpu(pid: Pid) -> Duration {
     let own = cpu_time(pid).unwrap_or_default();
-    let stat =
-        fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     own + TICK * children_ticks(&stat).unwrap_or(0)
 }
 
 /// The largest resident size so far.
 #[must_use]
 pub fn peak_bytes(pid: Pid) -> u64 {
-    let status =
-        fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
     high_water_mark(&status).unwrap_or(0)
 }
 
@@ -37,9 +35,7 @@ fn children_ticks(stat: &str) -> Option<u32> {
 }
 
 fn high_water_mark(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes.saturating_mul(1_024))
 }
@@ -57,10 +53,7 @@ mod tests {
 
     #[test]
     fn the_high_water_mark_is_in_kibibytes() {
-        assert_eq!(
-            high_water_mark("Name:\tx\nVmHWM:\t    1024 kB\nVmRSS:\t 5 kB\n"),
-            Some(1_048_576)
-        );
+        assert_eq!(high_water_mark("Name:\tx\nVmHWM:\t    1024 kB\nVmRSS:\t 5 kB\n"), Some(1_048_576));
         assert_eq!(high_water_mark("Name:\tx\n"), None);
     }
 }

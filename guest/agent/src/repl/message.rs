@@ -132,14 +132,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_understood() {
-        let bytes = [
-            raw(b'R', b""),
-            raw(b'O', b"{}"),
-            raw(b'X', b"[]"),
-            raw(b'D', b"255"),
-            raw(b'A', b""),
-        ]
-        .concat();
+        let bytes = [raw(b'R', b""), raw(b'O', b"{}"), raw(b'X', b"[]"), raw(b'D', b"255"), raw(b'A', b"")].concat();
         let expected = [
             Message::Ready,
             Message::Display(b"{}".to_vec()),
@@ -154,34 +147,15 @@ mod tests {
     fn what_breaks_the_format_is_refused_before_its_payload() {
         assert_eq!(decode_all(b"Q\0\0\0\0"), Err(ProtocolBreak::Kind(b'Q')));
         let length = 524_289;
-        assert_eq!(
-            decode_all(b"O\x01\x00\x08\x00"),
-            Err(ProtocolBreak::Length { kind: b'O', length })
-        );
-        assert_eq!(
-            decode_all(b"D\xff\xff\xff\xff"),
-            Err(ProtocolBreak::Length {
-                kind: b'D',
-                length: u32::MAX
-            })
-        );
-        assert_eq!(
-            decode_all(b"R\x01\0\0\0"),
-            Err(ProtocolBreak::Length {
-                kind: b'R',
-                length: 1
-            })
-        );
+        assert_eq!(decode_all(b"O\x01\x00\x08\x00"), Err(ProtocolBreak::Length { kind: b'O', length }));
+        assert_eq!(decode_all(b"D\xff\xff\xff\xff"), Err(ProtocolBreak::Length { kind: b'D', length: u32::MAX }));
+        assert_eq!(decode_all(b"R\x01\0\0\0"), Err(ProtocolBreak::Length { kind: b'R', length: 1 }));
     }
 
     #[test]
     fn exit_codes_are_digits_up_to_255() {
         for code in [&b"256"[..], b"-1", b"", b"+1", b" 1", b"1a"] {
-            assert_eq!(
-                decode_all(&raw(b'D', code)),
-                Err(ProtocolBreak::ExitCode),
-                "{code:?}"
-            );
+            assert_eq!(decode_all(&raw(b'D', code)), Err(ProtocolBreak::ExitCode), "{code:?}");
         }
     }
 

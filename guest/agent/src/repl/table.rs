@@ -14,30 +14,16 @@ pub fn argv(language: Language, directory: &Path) -> Vec<String> {
     match language {
         Language::Python => {
             let repl = program("python/repl.py");
-            [
-                "/usr/bin/python3",
-                "-I",
-                "-X",
-                "utf8",
-                "-X",
-                "frozen_modules=on",
-                &repl,
-            ]
-            .map(str::to_owned)
-            .to_vec()
+            ["/usr/bin/python3", "-I", "-X", "utf8", "-X", "frozen_modules=on", &repl].map(str::to_owned).to_vec()
         }
         Language::Javascript => {
             let repl = program("javascript/repl.ts");
-            ["/usr/local/bin/bun", "--smol", "run", &repl]
-                .map(str::to_owned)
-                .to_vec()
+            ["/usr/local/bin/bun", "--smol", "run", &repl].map(str::to_owned).to_vec()
         }
         Language::Bash => {
             let library = program("bash/repl.so");
             let code = format!("enable -f {library} exec_sandbox_repl; exec_sandbox_repl");
-            ["/bin/bash", "--noprofile", "--norc", "-c", &code, "bash"]
-                .map(str::to_owned)
-                .to_vec()
+            ["/bin/bash", "--noprofile", "--norc", "-c", &code, "bash"].map(str::to_owned).to_vec()
         }
     }
 }

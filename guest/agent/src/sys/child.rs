@@ -70,11 +70,7 @@ pub fn fork_child(plan: &ChildPlan<'_>) -> io::Result<Forked> {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings
-        .iter()
-        .map(|string| string.as_ptr())
-        .chain([ptr::null()])
-        .collect()
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
 fn last_errno() -> i32 {
@@ -98,25 +94,15 @@ fn become_program(
         // The agent runs at a raised priority and is never chosen by the out-of-memory killer; its children do not
         // inherit that. Written while still root, so that the user cannot lower it again (`oom_score_adj_min`).
         libc::setpriority(libc::PRIO_PROCESS, 0, 0);
-        let oom = libc::open(
-            c"/proc/self/oom_score_adj".as_ptr(),
-            libc::O_WRONLY | libc::O_CLOEXEC,
-        );
-        let written = libc::write(
-            oom,
-            plan.oom_score_adj.as_ptr().cast(),
-            plan.oom_score_adj.to_bytes().len(),
-        );
+        let oom = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        let written = libc::write(oom, plan.oom_score_adj.as_ptr().cast(), plan.oom_score_adj.to_bytes().len());
         if written < 0 {
             return (STAGE_PREPARE, last_errno());
         }
         libc::umask(0o022);
         if let Some((uid, gid)) = plan.identity {
             // What `select` can take, and what a program may raise it to; the agent itself has more.
-            let files = libc::rlimit {
-                rlim_cur: 1_024,
-                rlim_max: 65_536,
-            };
+            let files = libc::rlimit { rlim_cur: 1_024, rlim_max: 65_536 };
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files);
             // From uid 0 to another clears the permitted and effective capabilities; bounding and ambient sets,
             // no_new_privs, groups and limits are inherited from the agent, which gave them up at boot.
@@ -163,12 +149,7 @@ unsafe fn place_descriptors(descriptors: &[BorrowedFd<'_>]) -> bool {
     // SAFETY: descriptor calls on numbers that this process owns.
     unsafe {
         // Nothing of the agent's may leak even if one of its descriptors were not close-on-exec.
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        );
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
         for (copy, source) in copies.iter_mut().zip(descriptors) {
             *copy = libc::fcntl(source.as_raw_fd(), libc::F_DUPFD_CLOEXEC, ABOVE);
             if *copy < 0 {

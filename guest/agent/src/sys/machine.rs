@@ -24,18 +24,10 @@ const RNDRESEEDCRNG: libc::c_ulong = 0x5207;
 /// Mixes bytes into the kernel's generator, credited in full, and has it reseed from them at once.
 pub fn add_entropy(bytes: &[u8; 64]) -> io::Result<()> {
     let device = std::fs::File::open("/dev/urandom")?;
-    let info = RandPoolInfo {
-        entropy_count: 512,
-        buf_size: 64,
-        buf: *bytes,
-    };
+    let info = RandPoolInfo { entropy_count: 512, buf_size: 64, buf: *bytes };
     // SAFETY: the structure is laid out as the request wants it and outlives the call.
     unsafe {
-        check(libc::ioctl(
-            device.as_raw_fd(),
-            RNDADDENTROPY,
-            &raw const info,
-        ))?;
+        check(libc::ioctl(device.as_raw_fd(), RNDADDENTROPY, &raw const info))?;
         check(libc::ioctl(device.as_raw_fd(), RNDRESEEDCRNG))?;
     }
     Ok(())
@@ -56,17 +48,9 @@ pub fn loopback_up() -> io::Result<()> {
         let mut request: libc::ifreq = std::mem::zeroed();
         request.ifr_name[0] = 108; // l
         request.ifr_name[1] = 111; // o
-        check(libc::ioctl(
-            inet.as_fd().as_raw_fd(),
-            libc::SIOCGIFFLAGS,
-            &raw mut request,
-        ))?;
+        check(libc::ioctl(inet.as_fd().as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request))?;
         request.ifr_ifru.ifru_flags |= 1; // IFF_UP
-        check(libc::ioctl(
-            inet.as_fd().as_raw_fd(),
-            libc::SIOCSIFFLAGS,
-            &raw const request,
-        ))?;
+        check(libc::ioctl(inet.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))?;
     }
     Ok(())
 }
@@ -86,9 +70,7 @@ pub fn drop_bounding_set() -> io::Result<()> {
         match result {
             Ok(_) => {}
             // One beyond the kernel's last capability.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && capability > 0 => {
-                return Ok(())
-            }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && capability > 0 => return Ok(()),
             Err(error) => return Err(error),
         }
     }

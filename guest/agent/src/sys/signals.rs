@@ -14,19 +14,11 @@ pub fn child_signals() -> io::Result<OwnedFd> {
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
-        check(libc::sigprocmask(
-            libc::SIG_SETMASK,
-            &raw const all,
-            ptr::null_mut(),
-        ))?;
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const all, ptr::null_mut()))?;
         let mut child: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut child);
         libc::sigaddset(&raw mut child, libc::SIGCHLD);
-        let descriptor = check(libc::signalfd(
-            -1,
-            &raw const child,
-            libc::SFD_NONBLOCK | libc::SFD_CLOEXEC,
-        ))?;
+        let descriptor = check(libc::signalfd(-1, &raw const child, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC))?;
         Ok(OwnedFd::from_raw_fd(descriptor))
     }
 }

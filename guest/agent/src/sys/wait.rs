@@ -43,12 +43,7 @@ pub fn reap(pid: Pid) -> io::Result<Exit> {
     // SAFETY: rusage is plain data for which zeroes are valid; both pointers live through the call.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        check(libc::wait4(
-            pid.as_raw_nonzero().get(),
-            &raw mut status,
-            libc::WNOHANG,
-            &raw mut usage,
-        ))?;
+        check(libc::wait4(pid.as_raw_nonzero().get(), &raw mut status, libc::WNOHANG, &raw mut usage))?;
         usage
     };
     let status = if libc::WIFSIGNALED(status) {
@@ -57,14 +52,8 @@ pub fn reap(pid: Pid) -> io::Result<Exit> {
         Status::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
     };
     let cpu = timeval(usage.ru_utime) + timeval(usage.ru_stime);
-    let peak_bytes = u64::try_from(usage.ru_maxrss)
-        .unwrap_or(0)
-        .saturating_mul(1_024);
-    Ok(Exit {
-        status,
-        cpu,
-        peak_bytes,
-    })
+    let peak_bytes = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1_024);
+    Ok(Exit { status, cpu, peak_bytes })
 }
 
 fn timeval(value: libc::timeval) -> Duration {

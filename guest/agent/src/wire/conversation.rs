@@ -22,18 +22,9 @@ impl Streams {
     #[must_use]
     pub fn of_method(method: &str) -> Self {
         match method {
-            "exec" => Self {
-                from_host: &[0],
-                from_guest: &[1, 2],
-            },
-            "run" => Self {
-                from_host: &[],
-                from_guest: &[1, 2],
-            },
-            _ => Self {
-                from_host: &[],
-                from_guest: &[],
-            },
+            "exec" => Self { from_host: &[0], from_guest: &[1, 2] },
+            "run" => Self { from_host: &[], from_guest: &[1, 2] },
+            _ => Self { from_host: &[], from_guest: &[] },
         }
     }
 }
@@ -95,12 +86,7 @@ impl Conversation {
 
     /// Judges a frame of the host and keeps the books.
     pub fn accept(&mut self, frame: Frame) -> Result<Incoming, WireError> {
-        let Frame {
-            kind,
-            stream,
-            id,
-            payload,
-        } = frame;
+        let Frame { kind, stream, id, payload } = frame;
         if self.welcomed == (kind == FrameType::Welcome) {
             return Err(WireError::Opening(kind));
         }
@@ -133,16 +119,8 @@ impl Conversation {
 
     /// Opens an exchange.
     pub fn open(&mut self, id: u32, streams: Streams) -> Result<(), WireError> {
-        let windows = streams
-            .from_host
-            .iter()
-            .map(|&stream| (stream, Some(INITIAL_CREDIT)))
-            .collect();
-        let credits = streams
-            .from_guest
-            .iter()
-            .map(|&stream| (stream, INITIAL_CREDIT))
-            .collect();
+        let windows = streams.from_host.iter().map(|&stream| (stream, Some(INITIAL_CREDIT))).collect();
+        let credits = streams.from_guest.iter().map(|&stream| (stream, INITIAL_CREDIT)).collect();
         match self.open.insert(id, OpenExchange { windows, credits }) {
             None => Ok(()),
             Some(_) => Err(WireError::Reused(id)),
@@ -157,15 +135,8 @@ impl Conversation {
     /// Bytes that may be sent on a stream now.
     #[must_use]
     pub fn credit(&self, id: u32, stream: u8) -> u32 {
-        let credits = self
-            .open
-            .get(&id)
-            .map(|exchange| exchange.credits.as_slice())
-            .unwrap_or_default();
-        credits
-            .iter()
-            .find(|(number, _)| *number == stream)
-            .map_or(0, |(_, credit)| *credit)
+        let credits = self.open.get(&id).map(|exchange| exchange.credits.as_slice()).unwrap_or_default();
+        credits.iter().find(|(number, _)| *number == stream).map_or(0, |(_, credit)| *credit)
     }
 
     /// Notes that bytes are on their way.
@@ -192,19 +163,11 @@ impl Conversation {
         };
         let left = window.ok_or(WireError::Ended(id, stream))?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        *window = Some(
-            left.checked_sub(length)
-                .ok_or(WireError::Credit(u64::from(length)))?,
-        );
+        *window = Some(left.checked_sub(length).ok_or(WireError::Credit(u64::from(length)))?);
         Ok(Incoming::Data { id, stream, bytes })
     }
 
-    fn accept_credit(
-        &mut self,
-        id: u32,
-        stream: u8,
-        payload: &[u8],
-    ) -> Result<Incoming, WireError> {
+    fn accept_credit(&mut self, id: u32, stream: u8, payload: &[u8]) -> Result<Incoming, WireError> {
         let bytes = payload.try_into().map_err(|_| WireError::Credit(0))?;
         let grant = u32::from_le_bytes(bytes);
         if grant == 0 || grant > HIGHEST_CREDIT {
@@ -213,9 +176,7 @@ impl Conversation {
         if !self.open.contains_key(&id) {
             return Ok(Incoming::Stale);
         }
-        let credit = self
-            .credit_mut(id, stream)
-            .ok_or(WireError::NoStream(id, stream))?;
+        let credit = self.credit_mut(id, stream).ok_or(WireError::NoStream(id, stream))?;
         let total = u64::from(*credit) + u64::from(grant);
         if total > u64::from(HIGHEST_CREDIT) {
             return Err(WireError::Credit(total));
@@ -229,20 +190,12 @@ impl Conversation {
         let Some(exchange) = self.open.get_mut(&id) else {
             return Ok(None);
         };
-        let found = exchange
-            .windows
-            .iter_mut()
-            .find(|(number, _)| *number == stream);
-        found
-            .map(|(_, window)| Some(window))
-            .ok_or(WireError::NoStream(id, stream))
+        let found = exchange.windows.iter_mut().find(|(number, _)| *number == stream);
+        found.map(|(_, window)| Some(window)).ok_or(WireError::NoStream(id, stream))
     }
 
     fn credit_mut(&mut self, id: u32, stream: u8) -> Option<&mut u32> {
         let credits = &mut self.open.get_mut(&id)?.credits;
-        credits
-            .iter_mut()
-            .find(|(number, _)| *number == stream)
-            .map(|(_, credit)| credit)
+        credits.iter_mut().find(|(number, _)| *number == stream).map(|(_, credit)| credit)
     }
 }

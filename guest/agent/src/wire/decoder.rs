@@ -21,10 +21,7 @@ impl Decoder {
         if self.body.is_none() {
             let wanted = HEADER_BYTES - self.header_filled;
             let (now, rest) = bytes.split_at(wanted.min(bytes.len()));
-            if let Some(place) = self
-                .header
-                .get_mut(self.header_filled..self.header_filled + now.len())
-            {
+            if let Some(place) = self.header.get_mut(self.header_filled..self.header_filled + now.len()) {
                 place.copy_from_slice(now);
             }
             self.header_filled += now.len();
@@ -34,9 +31,7 @@ impl Decoder {
             }
             let header = Header::parse(&self.header)?;
             let mut payload = Vec::new();
-            payload
-                .try_reserve_exact(header.length as usize)
-                .map_err(|_| WireError::Memory(header.length))?;
+            payload.try_reserve_exact(header.length as usize).map_err(|_| WireError::Memory(header.length))?;
             self.body = Some((header, payload));
         }
         let Some((header, mut payload)) = self.body.take() else {
@@ -51,12 +46,7 @@ impl Decoder {
             return Ok(None);
         }
         self.header_filled = 0;
-        Ok(Some(Frame {
-            kind: header.kind,
-            stream: header.stream,
-            id: header.id,
-            payload,
-        }))
+        Ok(Some(Frame { kind: header.kind, stream: header.stream, id: header.id, payload }))
     }
 
     /// Whether the bytes so far end at a frame border.

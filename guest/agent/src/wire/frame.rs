@@ -148,12 +148,7 @@ impl Header {
         if length < least || length > most {
             return Err(WireError::Length(kind, length));
         }
-        Ok(Self {
-            kind,
-            stream,
-            id,
-            length,
-        })
+        Ok(Self { kind, stream, id, length })
     }
 
     #[must_use]
@@ -161,20 +156,7 @@ impl Header {
         let [m0, m1] = MAGIC.to_le_bytes();
         let [i0, i1, i2, i3] = self.id.to_le_bytes();
         let [l0, l1, l2, l3] = self.length.to_le_bytes();
-        [
-            m0,
-            m1,
-            self.kind as u8,
-            self.stream,
-            i0,
-            i1,
-            i2,
-            i3,
-            l0,
-            l1,
-            l2,
-            l3,
-        ]
+        [m0, m1, self.kind as u8, self.stream, i0, i1, i2, i3, l0, l1, l2, l3]
     }
 }
 
@@ -195,15 +177,7 @@ impl Frame {
         let payload = payload.get(..payload.len().min(most)).unwrap_or_default();
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
-        bytes.extend_from_slice(
-            &Header {
-                kind,
-                stream,
-                id,
-                length,
-            }
-            .to_bytes(),
-        );
+        bytes.extend_from_slice(&Header { kind, stream, id, length }.to_bytes());
         bytes.extend_from_slice(payload);
         bytes
     }

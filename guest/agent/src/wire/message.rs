@@ -21,24 +21,23 @@ struct Welcome {
 
 #[must_use]
 pub fn hello() -> Vec<u8> {
-    to_json(&Hello {
-        generation: GENERATION,
-        agent: env!("CARGO_PKG_VERSION"),
-    })
+    to_json(&Hello { generation: GENERATION, agent: env!("CARGO_PKG_VERSION") })
 }
 
-/// Serde lets a sequence stand for a struct; the protocol does not.
-pub fn expect_object(payload: &[u8]) -> Result<(), WireError> {
-    match payload.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') => Ok(()),
-        _ => Err(WireError::Json("the top level is not an object".into())),
+/// JSON text whose top level is an object. Serde lets a sequence stand for a struct, and does not look at the encoding of
+/// what it skips; the protocol allows neither.
+pub fn object_text(payload: &[u8]) -> Result<&str, WireError> {
+    let text = std::str::from_utf8(payload).map_err(|error| WireError::Json(error.to_string()))?;
+    if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+        Ok(text)
+    } else {
+        Err(WireError::Json("the top level is not an object".into()))
     }
 }
 
 pub fn parse_welcome(payload: &[u8]) -> Result<(), WireError> {
-    expect_object(payload)?;
-    let welcome: Welcome =
-        serde_json::from_slice(payload).map_err(|error| WireError::Json(error.to_string()))?;
+    let text = object_text(payload)?;
+    let welcome: Welcome = serde_json::from_str(text).map_err(|error| WireError::Json(error.to_string()))?;
     if welcome.generation == GENERATION {
         Ok(())
     } else {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::frame::WireError;
-use super::message::{expect_object, Params, RequestError};
+use super::message::{object_text, Params, RequestError};
 
 /// A request whose parameters have not been looked at.
 #[derive(Debug, Deserialize)]
@@ -26,8 +26,7 @@ impl PartialEq for Request {
 
 impl Request {
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
-        expect_object(payload)?;
-        serde_json::from_slice(payload).map_err(|error| WireError::Json(error.to_string()))
+        serde_json::from_str(object_text(payload)?).map_err(|error| WireError::Json(error.to_string()))
     }
 
     fn params_text(&self) -> &str {
@@ -37,13 +36,10 @@ impl Request {
     /// The parameters as the method wants them.
     pub fn params<T: DeserializeOwned + Checked>(&self) -> Result<T, RequestError> {
         let text = self.params_text();
-        expect_object(text.as_bytes())
-            .map_err(|_| RequestError::bad("params: expected an object"))?;
-        let params: T = serde_json::from_str(text)
-            .map_err(|error| RequestError::bad(format!("{}: {error}", self.method)))?;
-        params
-            .check()
-            .map_err(|what| RequestError::bad(format!("{}: {what}", self.method)))?;
+        object_text(text.as_bytes()).map_err(|_| RequestError::bad("params: expected an object"))?;
+        let params: T =
+            serde_json::from_str(text).map_err(|error| RequestError::bad(format!("{}: {error}", self.method)))?;
+        params.check().map_err(|what| RequestError::bad(format!("{}: {what}", self.method)))?;
         Ok(params)
     }
 }
@@ -131,18 +127,14 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         // whole and within 0..2^53
         return Ok(value as u64);
     }
-    Err(serde::de::Error::custom(format!(
-        "expected a whole number of at least 0, got {value}"
-    )))
+    Err(serde::de::Error::custom(format!("expected a whole number of at least 0, got {value}")))
 }
 
 fn decimal_nanoseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = text.parse::<u64>().ok().filter(|_| digits);
-    value
-        .map(Duration::from_nanos)
-        .ok_or_else(|| serde::de::Error::custom("unixTimeNs: expected decimal digits"))
+    value.map(Duration::from_nanos).ok_or_else(|| serde::de::Error::custom("unixTimeNs: expected decimal digits"))
 }
 
 fn sixty_four_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 64], D::Error> {
@@ -158,23 +150,17 @@ fn check_environment(environment: &Environment) -> Result<(), String> {
     const ENTRY_LIMIT: usize = 131_070;
     for (name, value) in environment {
         if name.len() + value.len() > ENTRY_LIMIT {
-            return Err(format!(
-                "env: the entry {name:.64} is longer than a program can be given"
-            ));
+            return Err(format!("env: the entry {name:.64} is longer than a program can be given"));
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(format!(
-                "env: the entry {name:?} cannot stand in an environment"
-            ));
+            return Err(format!("env: the entry {name:?} cannot stand in an environment"));
         }
     }
     Ok(())
 }
 
 fn check_context(context: &str) -> Result<(), String> {
-    let fits = context
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let fits = context.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     if fits && (1..=64).contains(&context.len()) {
         Ok(())
     } else {
@@ -184,10 +170,7 @@ fn check_context(context: &str) -> Result<(), String> {
 
 impl Checked for Resume {
     fn check(&self) -> Result<(), String> {
-        let fits = self
-            .hostname
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let fits = self.hostname.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !fits || !(1..=63).contains(&self.hostname.len()) {
             return Err("hostname: expected 1 to 63 characters of a-z 0-9 -".into());
         }
@@ -218,17 +201,9 @@ impl Checked for Exec {
     fn check(&self) -> Result<(), String> {
         check_environment(&self.env)?;
         if !(1..=4_096).contains(&self.argv.len()) {
-            return Err(format!(
-                "argv: expected 1 to 4096 strings, got {}",
-                self.argv.len()
-            ));
+            return Err(format!("argv: expected 1 to 4096 strings, got {}", self.argv.len()));
         }
-        if self
-            .argv
-            .iter()
-            .chain(&self.cwd)
-            .any(|text| text.contains('\0'))
-        {
+        if self.argv.iter().chain(&self.cwd).any(|text| text.contains('\0')) {
             return Err("argv, cwd: a NUL cannot stand in an argument".into());
         }
         if self.argv.first().is_some_and(String::is_empty) || self.cwd.as_deref() == Some("") {
