@@ -67,11 +67,11 @@ export async function askQemu(options: AskQemuOptions): Promise<QemuFeatures> {
   return features
 }
 
-/** Stands for the content of the binary, its place, and how it was asked. */
+/** Stands for the content of the binary and how it was asked. Where its tree stands does not matter: images share trees. */
 export async function programKey(program: QemuProgram): Promise<string> {
   const { size, mtimeMs } = await stat(programFile(program))
   return createHash('sha256')
-    .update(JSON.stringify(['qemu', 1, programFile(program), size, mtimeMs, TCG_MODELS, NO_NESTING]))
+    .update(JSON.stringify(['qemu', 1, program.binary, size, mtimeMs, TCG_MODELS, NO_NESTING]))
     .digest('hex')
     .slice(0, 32)
 }
