@@ -13,9 +13,9 @@ trap 'interrupted=1' INT
 emit R ''
 names=()
 while :; do
-  # The trap may cut a read short: then there was nothing to read.
+  # The trap may cut a read short: then there was nothing to read. When the agent is gone there never will be.
   header=($(head -c 5 <&3 | od -An -tu1))
-  [ ${#header[@]} = 5 ] || continue
+  [ ${#header[@]} = 5 ] || { kill -0 "$PPID" 2>/dev/null || exit; continue; }
   length=$((header[1] | header[2] << 8 | header[3] << 16))
   case ${header[0]} in
     69) entry=$(head -c $length <&3) # E
