@@ -147,6 +147,9 @@ export const pythonCases: readonly Case[] = [
     { code: 'input()', expect: { exitCode: 1, errorName: 'EOFError' } },
     { code: 'import os\nos.read(0, 1), open("/dev/stdin").read()', expect: { exitCode: 0, results: ["(b'', '')"] } },
   ]),
+  python('numbers of any length can be written and read', [
+    { code: 'len(str(2 ** 100_000)), int("9" * 10_000) % 10', expect: { exitCode: 0, results: ['(30103, 9)'] } },
+  ]),
   python('environment entries of a call end with it', [
     {
       code: 'import os\nprint(os.environ["A"], os.popen("echo $A").read(), end="")',

@@ -41,6 +41,8 @@ class Session:
         builtins.display = self._make_display()
         sys.argv[:] = [""]
         sys.path.insert(0, "")
+        # The limit protects servers from numbers that strangers send. Here the program is the stranger.
+        sys.set_int_max_str_digits(0)
         environment.adopt_search_path()
         Executor({}, self._fence, self._display).execute("_ = 0\nNone", "<warm-up>")
         sys.modules["__main__"] = self._main
