@@ -46,6 +46,8 @@ export class NativeSession implements AsyncDisposable {
     const start = Date.now()
     for (;;) {
       const message = await repl.receive(DRAIN_INTERVAL_MS)
+      // The socket also closes when a program replaces the REPL by `exec`: the end is that of the process.
+      if (message === null) await repl.exitStatus
       const { stdout, stderr } = repl.drain()
       output.stdout.push(stdout)
       output.stderr.push(stderr)

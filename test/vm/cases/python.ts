@@ -94,6 +94,13 @@ export const pythonCases: readonly Case[] = [
     { code: 'open("nosuchmodule.py", "w").write("value = 3\\n")', expect: { exitCode: 0 } },
     { code: 'import nosuchmodule\nnosuchmodule.value', expect: { exitCode: 0, results: ['3'] } },
   ]),
+  python('packages that the user installed for himself are found', [
+    {
+      code: 'import pathlib, sys\nsite = pathlib.Path.home() / ".local/lib" / f"python3.{sys.version_info.minor}" / "site-packages"\nsite.mkdir(parents=True)\n_ = (site / "mine.py").write_text("value = 4")',
+      expect: { exitCode: 0 },
+    },
+    { code: 'import mine\nmine.value', expect: { exitCode: 0, results: ['4'] } },
+  ]),
   python('multiprocessing forks and takes lambdas and session functions', [
     {
       code: 'from multiprocessing import Pool\nwith Pool(2) as pool:\n    print(pool.map(lambda x: x * x, [1, 2, 3]))',

@@ -37,7 +37,13 @@ def parse_entry(payload):
 
 
 def adopt_search_path():
-    """What Python takes from the environment at its start, had it not been started isolated."""
+    """What Python takes from its surroundings at its start, had it not been started isolated."""
+    # `pip install` by a user who may not write to the system puts packages here, perhaps for the first time.
+    home = environ.get("HOME", "/home/user")
+    user_site = f"{home}/.local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    if user_site not in sys.path:
+        system = [i for i, entry in enumerate(sys.path) if entry.endswith("/dist-packages")]
+        sys.path.insert(system[0] if system else len(sys.path), user_site)
     for entry in reversed(environ.get("PYTHONPATH", "").split(":")):
         if entry and entry not in sys.path:
             sys.path.insert(1, entry)
