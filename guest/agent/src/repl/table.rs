@@ -18,7 +18,7 @@ pub fn argv(language: Language, directory: &Path) -> Vec<String> {
         }
         Language::Javascript => {
             let repl = program("javascript/repl.ts");
-            ["/usr/local/bin/bun", "--smol", "run", &repl].map(str::to_owned).to_vec()
+            ["/usr/local/bin/bun", "--smol", "--no-install", "--no-env-file", "run", &repl].map(str::to_owned).to_vec()
         }
         Language::Bash => {
             let library = program("bash/repl.so");
