@@ -11,7 +11,7 @@ let sandbox: Sandbox
 
 beforeAll(async () => {
   scheduler = new Scheduler()
-  sandbox = await scheduler.create({ language: 'python', timeoutMs: 90_000 })
+  sandbox = await scheduler.create({ language: 'python', timeoutMs: 110_000 })
 })
 
 afterAll(async () => {
@@ -158,6 +158,7 @@ interface Identity {
   readonly self: Record<string, string>
   readonly child: Record<string, string>
   readonly dumpable: number
+  readonly child_owner: number
   readonly processes: [number, number]
   readonly core: [number, number]
 }
@@ -180,6 +181,7 @@ test('A05: Python and what it starts are an unprivileged, bounded user', async (
   expect(identity.self).toEqual(UNPRIVILEGED)
   expect(identity.child).toEqual(UNPRIVILEGED)
   expect(identity.dumpable).toBe(0)
+  expect(identity.child_owner).toBe(0)
   expect(identity.processes[1]).toBe(1024)
   expect(identity.core).toEqual([0, 0])
 })

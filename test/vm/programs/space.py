@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 
 PLACES = ("/home/user", "/tmp", "/dev/shm")
 GIANT = 10 * 1024**3
@@ -35,18 +34,22 @@ def fill(directory):
 
 
 def populate(directory, limit):
-    """Empty files until an error, at most `limit`."""
+    """Empty files until an error, at most `limit`; relative to an open directory, because there are tens of thousands."""
     nest = os.path.join(directory, "nest")
     os.mkdir(nest)
+    inside = os.open(nest, os.O_DIRECTORY)
     made = 0
+    end = "never"
     try:
         while made < limit:
-            os.close(os.open(os.path.join(nest, str(made)), os.O_CREAT | os.O_WRONLY))
+            os.mknod(str(made), 0o600, dir_fd=inside)
             made += 1
-        end = "never"
     except OSError as error:
         end = errno.errorcode[error.errno]
-    shutil.rmtree(nest)
+    for number in range(made):
+        os.unlink(str(number), dir_fd=inside)
+    os.close(inside)
+    os.rmdir(nest)
     return {"made": made, "end": end}
 
 
