@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type JailPlan, QemuProcess } from '../../src/qemu/index.ts'
+import { descendants } from './processes.ts'
+import { agentSpeaks, silent, type TestHost, testHost } from './qemu-plan.ts'
+
+let host: TestHost
+let directory: string
+beforeAll(async () => {
+  host = await testHost()
+  directory = await mkdtemp(join(tmpdir(), 'jail-'))
+})
+afterAll(async () => {
+  await rm(directory, { recursive: true })
+})
+
+/** QEMU itself, below bubblewrap's processes. */
+function qemuPid(qemu: QemuProcess): number {
+  const pid = descendants(qemu.pid ?? 0).at(-1)
+  if (pid === undefined) throw new Error('no QEMU below the jail')
+  return pid
+}
+
+function statusOf(pid: number): ReadonlyMap<string, string> {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1).trim()]))
+}
+
+/** The two ways a jail is made. A host where this process is root has both; a normal user has the second. */
+function makers(): readonly JailPlan[] {
+  const { jail } = host.verdict
+  if (jail.kind !== 'bubblewrap') throw new Error('these tests need bubblewrap')
+  return jail.maker.kind === 'root' ? [jail, { ...jail, maker: { kind: 'user' } }] : [jail]
+}
+
+describe('the jail', () => {
+  it('leaves QEMU no privilege, no view and nothing to write, whoever makes it', async () => {
+    for (const jail of makers()) {
+      await using qemu = await QemuProcess.start(host.plan({ jail }), { logger: silent })
+      const pid = qemuPid(qemu)
+      const status = statusOf(pid)
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(status.get(set)).toBe('0'.repeat(16))
+      expect(status.get('NoNewPrivs')).toBe('1')
+      expect(status.get('Seccomp')).toBe('2')
+      const namespaces = ['pid', 'mnt', 'ipc', 'uts', 'net', 'cgroup']
+      for (const name of namespaces) expect(namespaceOf(pid, name)).not.toBe(namespaceOf(process.pid, name))
+      const mounts = mountsOf(pid)
+      expect(mounts.map(({ at }) => at).toSorted()).toEqual([
+        '/',
+        '/run',
+        '/run/vm/initramfs',
+        '/run/vm/kernel',
+        '/run/vm/root',
+      ])
+      for (const { options } of mounts) expect(options).toEqual(expect.arrayContaining(['ro', 'nosuid', 'nodev']))
+      expect(readdirSync(`/proc/${pid}/root/proc`)).toEqual([])
+    }
+  })
+
+  it('gives each VM of root a uid of its own, without groups', async () => {
+    const { jail } = host.verdict
+    const own = process.geteuid?.() === 0 && jail.kind === 'bubblewrap' && jail.maker.kind === 'root'
+    await using first = await QemuProcess.start(host.plan(), { logger: silent })
+    await using second = await QemuProcess.start(host.plan(), { logger: silent })
+    const [a, b] = [statusOf(qemuPid(first)), statusOf(qemuPid(second))]
+    const uids = [a.get('Uid'), b.get('Uid')].map((line) => Number(line?.split('\t')[0]))
+    if (own) {
+      expect(new Set(uids).size).toBe(2)
+      for (const uid of uids) expect(uid).toBeGreaterThan(60_000)
+      expect(a.get('Groups')).toBe('')
+    } else {
+      expect(uids).toEqual([process.geteuid?.(), process.geteuid?.()])
+    }
+  })
+
+  it('bounds descriptors, files and cores', async () => {
+    await using qemu = await QemuProcess.start(host.plan(), { logger: silent })
+    const limits = readFileSync(`/proc/${qemuPid(qemu)}/limits`, 'utf8')
+    expect(limits).toMatch(/Max core file size\s+0\s+0/)
+    expect(limits).toMatch(/Max file size\s+0\s+0/)
+    expect(limits).toMatch(/Max open files\s+256\s+256/)
+  })
+
+  it('passes on no descriptor that this process was started with', async () => {
+    // The child inherits descriptor 40 as a service inherits a log file, and tells what its QEMU holds.
+    const script = `exec 40<>${join(directory, 'inherited')}; exec "$0" "$@"`
+    const child = spawn('/bin/bash', ['-c', script, ...startScript()], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const pid = await announcedPid(child)
+    const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    child.kill('SIGKILL')
+    expect(open.some((target) => target.startsWith(directory))).toBe(false)
+    await gone(pid)
+  })
+
+  it('dies with the host process, however that dies', async () => {
+    const [command = '', ...argv] = startScript()
+    const child = spawn(command, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const pid = await announcedPid(child)
+    child.kill('SIGKILL')
+    await gone(pid)
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  it('boots the same VM when a container forbids it and the user turned it off', async () => {
+    const { plan } = await testHost('off')
+    await using qemu = await QemuProcess.start(plan(), { logger: silent })
+    await agentSpeaks(qemu.channelSocket)
+    const status = statusOf(qemu.pid ?? 0)
+    expect(status.get('NoNewPrivs')).toBe('1')
+    expect(status.get('Seccomp')).toBe('2')
+    if (process.geteuid?.() === 0) expect(status.get('Uid')).not.toMatch(/^0\t/)
+  })
+})
+
+function namespaceOf(pid: number, name: string): string {
+  return readlinkSync(`/proc/${pid}/ns/${name}`)
+}
+
+function mountsOf(pid: number): readonly { readonly at: string; readonly options: readonly string[] }[] {
+  const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n')
+  return lines.map((line) => {
+    const [, , , , at = '', options = ''] = line.split(' ')
+    return { at, options: options.split(',') }
+  })
+}
+
+/** A Node of its own that starts a VM, prints the pid of its outermost process and waits. */
+function startScript(): readonly string[] {
+  return [process.execPath, fileURLToPath(new URL('jail-child.mjs', import.meta.url))]
+}
+
+/** QEMU's pid in the VM that the child has started. */
+async function announcedPid(child: ChildProcess): Promise<number> {
+  if (child.stdout === null) throw new Error('the child has no stdout')
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const pid = descendants(Number(line.toString())).at(-1)
+  if (pid === undefined) throw new Error('the child has no QEMU')
+  return pid
+}
+
+/** Resolves when the process is gone: its descriptor directory vanishes with it. */
+async function gone(pid: number): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (existsSync(`/proc/${pid}/fd`) && performance.now() < deadline) await delay(5)
+}
