@@ -46,7 +46,7 @@ export async function buildAgent(options: BuildAgentOptions): Promise<{ program:
 
 function explain(error: CommandError): DependencyError {
   const fix =
-    'check that Rust is 1.85 or newer (cargo --version), that gcc and libc6-dev are installed, and that cargo can reach its registry'
+    'check that Rust is 1.85 or newer (cargo --version; Debian 12 has it as rustc-web and cargo-web), that gcc and libc6-dev are installed, and that cargo can reach its registry'
   return new DependencyError(
     `The guest agent does not build; ${fix}.\n${error.output}`,
     { dependency: 'Rust', fix },

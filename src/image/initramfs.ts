@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { DependencyError } from '../base/index.ts'
 import { buildAgent } from './agent.ts'
 import { compileBashBuiltin } from './bash-builtin.ts'
 import { type BuildContext, withStep } from './build-context.ts'
@@ -22,10 +23,9 @@ export async function provideInitramfs(context: BuildContext, rootFileSystem: Co
     const { signal, paths, logger } = context
     const manifest = await readReplManifest()
     const cargo = (await findTool('cargo', context.env)) ?? 'cargo'
+    const sources = await digestSources(signal)
     const key = contentKey({
-      agent: await digestSources('agent', signal),
-      wire: await digestSources('wire', signal),
-      repl: await digestSources('repl', signal),
+      sources,
       bash: rootFileSystem.artifacts['bash-headers.tar']?.digest ?? '',
       rust: (await runCommand(cargo, { args: ['--version'], signal })).stdout,
       compiler: (await runCommand('cc', { args: ['--version'], signal })).stdout,
@@ -42,6 +42,7 @@ export async function provideInitramfs(context: BuildContext, rootFileSystem: Co
         })
         const headers = join(rootFileSystem.directory, 'bash-headers.tar')
         const entries = await collectEntries({ agent: agent.program, manifest, headers, work, signal })
+        if ((await digestSources(signal)) !== sources) throw changedMeanwhile()
         await writeFile(join(output, 'initramfs.cpio'), writeCpio(entries))
         return { facts: { agent: agent.version }, artifacts: { 'initramfs.cpio': 'file' } }
       })
@@ -50,9 +51,21 @@ export async function provideInitramfs(context: BuildContext, rootFileSystem: Co
 }
 
 /** What decides over the agent and the REPLs: their sources without what compilers leave and without tests. */
-async function digestSources(name: string, signal: AbortSignal): Promise<string> {
+async function digestSources(signal: AbortSignal): Promise<string> {
   const skip = (path: string): boolean => /(?:^|\/)(?:target|tests?|fuzz|examples|__pycache__|node_modules)$/.test(path)
-  return (await digestTree(join(guestDirectory, name), { signal, skip })).digest
+  const trees = ['agent', 'wire', 'repl'].map(
+    async (name) => await digestTree(join(guestDirectory, name), { signal, skip }),
+  )
+  return (await Promise.all(trees)).map(({ digest }) => digest).join(' ')
+}
+
+// Only whoever works on the guest meets this: the key must stand for what was compiled.
+function changedMeanwhile(): DependencyError {
+  const fix = 'sbx image build'
+  return new DependencyError(`Sources of the guest changed while they were compiled. Run again: ${fix}`, {
+    dependency: 'guest sources',
+    fix,
+  })
 }
 
 interface Contents {

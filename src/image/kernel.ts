@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { DependencyError } from '../base/index.ts'
@@ -12,6 +12,8 @@ import { CommandError, commandEnvironment, runCommand } from './run-command.ts'
 import { type BuiltComponent, type Component, provideComponent, withTemporaryDirectory } from './store.ts'
 
 const SOURCE_PACKAGE = 'linux-source-6.12'
+/** In guest/image: the kernel parameter by which QEMU's constant timer frequency need not be measured at each boot. */
+const ADDED_SOURCE = 'lapic-timer.c'
 /** Raised when this file builds something else from the same inputs. */
 const KERNEL_BUILD_VERSION = '1'
 /** Object files of a build of this fragment, about; only a scale for the progress. */
@@ -37,13 +39,15 @@ export async function provideKernel(context: BuildContext): Promise<Component> {
   return await withStep(context, 'kernel', async (progress) => {
     const { signal, paths, logger } = context
     const fragment = await readFile(join(guestDirectory, 'image', 'kernel.config'), 'utf8')
+    const addition = await readFile(join(guestDirectory, 'image', ADDED_SOURCE), 'utf8')
     const source = await findSource(context)
     const compiler = await compilerVersion(signal)
-    const key = contentKey({ source: source.version, fragment, compiler, build: KERNEL_BUILD_VERSION })
+    const key = contentKey({ source: source.version, fragment, addition, compiler, build: KERNEL_BUILD_VERSION })
     const build = async (output: string): Promise<BuiltComponent> =>
       await withTemporaryDirectory(paths, 'kernel-source', async (work) => {
         progress({ detail: `unpacking ${SOURCE_PACKAGE} ${source.version}` })
         const tree = await unpackSource(source, work, signal)
+        await addSource(tree, addition)
         await configure(tree, fragment, signal)
         await compile(tree, signal, (objects) => {
           const percent = Math.min(99, Math.floor((100 * objects) / EXPECTED_OBJECTS))
@@ -109,6 +113,13 @@ async function unpackSource(source: KernelSource, work: string, signal: AbortSig
   const [name] = await readdir(target)
   if (name === undefined) throw new Error(`${tarball} holds no kernel source`)
   return join(target, name)
+}
+
+/** A source file of our own beside the kernel's: unlike a patch it does not depend on the text around it. */
+async function addSource(tree: string, source: string): Promise<void> {
+  const directory = join(tree, 'arch', 'x86', 'kernel')
+  await writeFile(join(directory, ADDED_SOURCE), source)
+  await appendFile(join(directory, 'Makefile'), `\nobj-y += ${ADDED_SOURCE.replace(/c$/, 'o')}\n`)
 }
 
 async function configure(tree: string, fragment: string, signal: AbortSignal): Promise<void> {
