@@ -5,7 +5,7 @@ import type { Exchange } from './index.ts'
 import { DATA_LIMIT_BYTES, INITIAL_CREDIT_BYTES } from './wire.ts'
 
 const ANY = z.looseObject({})
-const PING = { label: 'ping', timeoutMs: 10_000, result: ANY }
+const PING = { label: 'ping', timeoutMs: 20_000, result: ANY }
 
 function begin({ channel }: Pair, signal?: AbortSignal): Exchange<unknown> {
   return channel.exchange('exec', {}, { label: 'exec', receive: [1], send: [0], result: ANY, signal })

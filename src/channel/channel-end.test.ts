@@ -11,7 +11,7 @@ setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
 const ANY = z.looseObject({})
-const PING = { label: 'ping', timeoutMs: 10_000, result: ANY }
+const PING = { label: 'ping', timeoutMs: 20_000, result: ANY }
 
 function begin(channel: Channel): Exchange<unknown> {
   return channel.exchange('exec', {}, { label: 'exec', receive: [1], send: [0], result: ANY })

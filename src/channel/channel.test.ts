@@ -6,14 +6,14 @@ import { WirePeer } from '../../test/channel/wire-peer.ts'
 import { Channel, RequestRefusedError } from './index.ts'
 
 const pong = z.object({ guestMs: z.number() })
-const PING = { label: 'ping', timeoutMs: 5_000, result: pong }
+const PING = { label: 'ping', timeoutMs: 20_000, result: pong }
 const ANY = z.looseObject({})
 
 describe('opening', () => {
   test('sends nothing before HELLO, then WELCOME', async () => {
     const [near, far] = await connectedSockets()
     await using peer = new WirePeer(far)
-    const opening = Channel.open(near, { helloTimeoutMs: 5_000 })
+    const opening = Channel.open(near, { helloTimeoutMs: 20_000 })
     expect(near.bytesWritten).toBe(0)
     peer.hello({ generation: 1, agent: '7.8.9', later: true })
     await using channel = await opening
@@ -37,7 +37,7 @@ describe('opening', () => {
       await using peer = new WirePeer(far)
       const controller = new AbortController()
       if (early) controller.abort()
-      const opening = Channel.open(near, { helloTimeoutMs: 5_000, signal: controller.signal })
+      const opening = Channel.open(near, { helloTimeoutMs: 20_000, signal: controller.signal })
       controller.abort()
       await expect(opening).rejects.toMatchObject({ code: 'ABORTED' })
       await peer.ended
@@ -47,9 +47,9 @@ describe('opening', () => {
   test('tells that the guest is gone', async () => {
     const [near, far] = await connectedSockets()
     far.destroy()
-    await expect(Channel.open(near, { helloTimeoutMs: 5_000 })).rejects.toMatchObject({ code: 'VM_LOST' })
+    await expect(Channel.open(near, { helloTimeoutMs: 20_000 })).rejects.toMatchObject({ code: 'VM_LOST' })
     // And again on the socket that is now closed.
-    await expect(Channel.open(near, { helloTimeoutMs: 5_000 })).rejects.toMatchObject({ code: 'VM_LOST' })
+    await expect(Channel.open(near, { helloTimeoutMs: 20_000 })).rejects.toMatchObject({ code: 'VM_LOST' })
   })
 })
 

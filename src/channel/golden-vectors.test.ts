@@ -152,7 +152,7 @@ describe('payloads that break a rule', () => {
         const [near, far] = await connectedSockets()
         await using peer = new WirePeer(far)
         peer.send(bytes)
-        const opening = Channel.open(near, { helloTimeoutMs: 5_000 })
+        const opening = Channel.open(near, { helloTimeoutMs: 20_000 })
         await expect(opening).rejects.toMatchObject({ code: 'PROTOCOL', details: { rule: vector.rule } })
         return
       }
@@ -175,13 +175,13 @@ async function play(talk: Talk, last: (channel: Channel | undefined, peer: WireP
   const parts = talk.parts.map(bytesOfPart)
   const final = parts.pop() ?? Buffer.alloc(0)
   if (talk.open === null) {
-    const opening = Channel.open(near, { helloTimeoutMs: 5_000 })
+    const opening = Channel.open(near, { helloTimeoutMs: 20_000 })
     peer.send(Buffer.concat([...parts, final]))
     await expect(opening).rejects.toMatchObject({ code: 'PROTOCOL' })
     return
   }
   peer.hello()
-  await using channel = await Channel.open(near, { helloTimeoutMs: 5_000 })
+  await using channel = await Channel.open(near, { helloTimeoutMs: 20_000 })
   for (const { method } of talk.open) {
     const streams = constants.methods[method] ?? { hostStreams: [], guestStreams: [] }
     channel.exchange(method, {}, { ...ANY, receive: streams.guestStreams, send: streams.hostStreams })
@@ -196,7 +196,7 @@ async function play(talk: Talk, last: (channel: Channel | undefined, peer: WireP
 
 /** Resolves when the channel has read everything sent before: it answers in order. */
 async function roundTrip(channel: Channel, peer: WirePeer): Promise<void> {
-  const answer = channel.request('ping', {}, { label: 'ping', timeoutMs: 5_000, result: z.object({}) })
+  const answer = channel.request('ping', {}, { label: 'ping', timeoutMs: 20_000, result: z.object({}) })
   const { header } = await peer.next('REQUEST')
   peer.respond(header.id)
   await answer

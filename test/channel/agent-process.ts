@@ -13,7 +13,7 @@ const CRATE = fileURLToPath(new URL('../../guest/agent', import.meta.url))
 /** A build from nothing on a busy machine of two cores. */
 export const BUILD_TIMEOUT_MS = 600_000
 
-const HELLO_TIMEOUT_MS = 10_000
+const HELLO_TIMEOUT_MS = 20_000
 
 /** Builds the agent as a program of the host (guest/agent/examples/serve.rs) and returns its path. */
 export async function buildAgentProgram(): Promise<string> {

@@ -15,7 +15,7 @@ export async function openPair(onData?: ConstructorParameters<typeof WirePeer>[1
   const [near, far] = await connectedSockets()
   const peer = new WirePeer(far, onData)
   peer.hello()
-  const channel = await Channel.open(near, { helloTimeoutMs: 5_000 })
+  const channel = await Channel.open(near, { helloTimeoutMs: 20_000 })
   await peer.next('WELCOME')
   return {
     channel,

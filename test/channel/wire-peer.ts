@@ -12,7 +12,7 @@ export interface HeardFrame {
   readonly bytesBefore: number
 }
 
-const FRAME_TIMEOUT_MS = 10_000
+const FRAME_TIMEOUT_MS = 25_000
 
 /** The guest's end of a channel, played by a test: it writes the bytes it is told to and keeps what it hears. */
 export class WirePeer implements AsyncDisposable {
