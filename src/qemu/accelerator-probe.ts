@@ -8,6 +8,7 @@ import {
   verdictKey,
 } from './accelerator-verdict.ts'
 import { chooseJail, type JailMode } from './jail-choice.ts'
+import { killOrphans } from './orphans.ts'
 import type { ImageFiles } from './plan-vm.ts'
 import { PROBE_LIMIT_MS, probeBoot } from './probe-boot.ts'
 import { askQemu, type QemuFeatures } from './qemu-features.ts'
@@ -35,6 +36,8 @@ const LOCK_TIMEOUT_MS = PROBE_LIMIT_MS + 5_000
 export async function decideAccelerator(options: AcceleratorOptions): Promise<AcceleratorVerdict> {
   const { requested, env, image, paths, logger, signal } = options
   const jail = await chooseJail(options.jail, env)
+  const orphans = await killOrphans()
+  if (orphans.length > 0) logger.warn('removed what a host process left that was killed', { processes: orphans.length })
   const tcgProgram = await resolveProgram(env, image.runtime, 'tcg')
   const features = await askQemu({ program: tcgProgram, jail, paths, logger, signal })
   const common = { features, jail, runtimeDir: paths.runtimeDir }

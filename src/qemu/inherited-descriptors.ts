@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** O_CLOEXEC in the octal `flags` of /proc/<pid>/fdinfo (proc(5)). */
 const CLOSE_ON_EXEC = 0o2000000
 
-/** The highest number of QEMU's own descriptors is 6; those below are replaced anyway. */
-export const FIRST_FOREIGN = 7
+/** The highest number of QEMU's own descriptors is 7; those below are replaced anyway. */
+export const FIRST_FOREIGN = 8
 
 /**
  * Descriptors of this process that survive exec and that nobody chose to pass on, in ascending order. Read without

@@ -1,3 +1,4 @@
+import { QEMU_DESCRIPTORS } from './qemu-arguments.ts'
 import type { QemuProgram, VmFile } from './vm-plan.ts'
 import { JAIL_DIRECTORY } from './vm-plan.ts'
 
@@ -36,6 +37,9 @@ function namespaces(jail: Jail): readonly string[] {
     '--unshare-cgroup-try',
     '--hostname',
     'exec-sandbox',
+    // Tells the host process whom to kill: see QemuChild.
+    '--info-fd',
+    String(QEMU_DESCRIPTORS.jail),
     // When the host process dies in any way the kernel kills bubblewrap, its pid namespace and all in it.
     '--die-with-parent',
     // Out of the terminal's reach, in both directions.

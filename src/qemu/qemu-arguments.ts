@@ -10,8 +10,11 @@ export interface QemuArgument {
   readonly properties?: QemuProperties
 }
 
-/** Descriptors that QEMU inherits, connected to the host process. They have no names, so nobody else can connect. */
-export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5, kvm: 6 } as const
+/**
+ * Descriptors that QEMU inherits, connected to the host process. They have no names, so nobody else can connect. `jail` is
+ * bubblewrap's own, where it tells the pid of its namespace's first process; QEMU does not get it.
+ */
+export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5, kvm: 6, jail: 7 } as const
 
 /** Names the agent looks for (interfaces between the host and the guest). */
 export const ROOT_SERIAL = 'root'

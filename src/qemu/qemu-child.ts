@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { Duplex, Readable } from 'node:stream'
 import { KVM_DEVICE } from '../host/index.ts'
-import { findInheritable, FIRST_FOREIGN } from './inherited-descriptors.ts'
+import { findInheritable } from './inherited-descriptors.ts'
 import type { QemuCommand } from './qemu-command.ts'
 import type { Accelerator } from './vm-plan.ts'
 
@@ -13,6 +13,10 @@ export interface QemuChild {
   readonly qmp: Duplex
   readonly console: Duplex
   readonly channel: Duplex
+  /** Where bubblewrap tells the pid; it ends when the jail stands. */
+  readonly jail: Duplex | undefined
+  /** The first process of the jail's pid namespace, as the host numbers it; undefined when there is none. */
+  readonly innermost: Promise<number | undefined>
 }
 
 /** How the process ended, once it is certain that nothing of it runs any more. */
@@ -25,25 +29,25 @@ export interface ChildEnd {
 
 /**
  * Starts QEMU with its three connections as inherited socket pairs (descriptors 3, 4 and 5). The first process is
- * bubblewrap's, QEMU is its grandchild; killing the first kills all.
+ * bubblewrap's, QEMU is its grandchild.
  */
 export function spawnQemu(command: QemuCommand, accelerator: Accelerator): QemuChild {
-  const kvm = accelerator === 'kvm' ? openSync(KVM_DEVICE, 'r+') : undefined
-  const nothing = openSync('/dev/null', 'r+')
+  const held: number[] = []
+  const hold = (path: string, flags: string): number => {
+    const descriptor = openSync(path, flags)
+    held.push(descriptor)
+    return descriptor
+  }
   try {
-    return spawnWith(command, [
-      'ignore',
-      'ignore',
-      'pipe',
-      'pipe',
-      'pipe',
-      'pipe',
-      kvm ?? nothing,
-      ...inheritNothing(nothing),
-    ])
+    const nothing = hold('/dev/null', 'r+')
+    const kvm = accelerator === 'kvm' ? hold(KVM_DEVICE, 'r+') : nothing
+    // Only bubblewrap may speak here; without it the descriptor would be QEMU's, and so would be the pid we kill.
+    const info = command.jailed ? 'pipe' : nothing
+    const opened = command.opened.map((path) => hold(path, 'r'))
+    const ours: Stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', kvm, info, ...opened]
+    return spawnWith(command, [...ours, ...inheritNothing(ours.length, nothing)])
   } finally {
-    closeSync(nothing)
-    if (kvm !== undefined) closeSync(kvm)
+    for (const descriptor of held) closeSync(descriptor)
   }
 }
 
@@ -56,13 +60,26 @@ function spawnWith(command: QemuCommand, stdio: Stdio): QemuChild {
     detached: true,
   })
   const streams: readonly unknown[] = child.stdio ?? []
-  const [, , , qmp, console_, channel] = streams
-  if (!(child.stderr instanceof Readable && isDuplex(qmp) && isDuplex(console_) && isDuplex(channel))) {
+  const [, , , qmp, console_, channel, , jail] = streams
+  const all = isDuplex(qmp) && isDuplex(console_) && isDuplex(channel)
+  if (!(all && child.stderr instanceof Readable)) {
     // Node makes no streams when the process is out of descriptors; the child does not exist then.
     child.on('error', () => undefined)
     throw new Error('the host process has no descriptors left for another VM (see `ulimit -n`)')
   }
-  return { process: child, stderr: child.stderr, qmp, console: console_, channel }
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+  })
+  const innermost = isDuplex(jail) ? firstProcess(jail, exited) : Promise.resolve(undefined)
+  return {
+    process: child,
+    stderr: child.stderr,
+    qmp,
+    console: console_,
+    channel,
+    innermost,
+    jail: isDuplex(jail) ? jail : undefined,
+  }
 }
 
 /**
@@ -73,16 +90,47 @@ const INHERITED = findInheritable()
 
 type Stdio = Exclude<StdioOptions, string | undefined | null>
 
-/** Entries from descriptor 7 on: /dev/null over each inherited one. What stands between is closed at exec. */
-function inheritNothing(nothing: number): Stdio {
-  const last = INHERITED.at(-1)
-  if (last === undefined) return []
-  const length = last - FIRST_FOREIGN + 1
-  return Array.from({ length }, (_, index) => (INHERITED.includes(index + FIRST_FOREIGN) ? nothing : 'ignore'))
+/** Entries from descriptor `first` on: /dev/null over each inherited one. What stands between is closed at exec. */
+function inheritNothing(first: number, nothing: number): Stdio {
+  const length = Math.max(0, (INHERITED.at(-1) ?? 0) - first + 1)
+  return Array.from({ length }, (_, index) => (INHERITED.includes(index + first) ? nothing : 'ignore'))
 }
 
 function isDuplex(stream: unknown): stream is Duplex {
   return stream instanceof Duplex
+}
+
+/**
+ * Kills the process tree. The namespace's first process is killed by its own pid, and the kernel takes the rest with it:
+ * while bubblewrap still sets the jail up, killing only the outer process would leave the inner one behind, which has not
+ * yet asked to die with it. It says the pid before it lets the inner process go on.
+ */
+export async function killTree(child: QemuChild): Promise<void> {
+  const inner = await child.innermost
+  if (child.process.exitCode !== null || child.process.signalCode !== null) return
+  if (inner !== undefined) {
+    try {
+      process.kill(inner, 'SIGKILL')
+    } catch {
+      // It is gone already.
+    }
+  }
+  child.process.kill('SIGKILL')
+}
+
+/** The pid that bubblewrap tells on its info descriptor, or undefined once that ends, or its process, without one. */
+async function firstProcess(jail: Duplex, exited: Promise<void>): Promise<number | undefined> {
+  let text = ''
+  const told = new Promise<number | undefined>((resolve) => {
+    jail.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(0, 4_096)
+      const pid = /"child-pid":\s*(\d+)\s*[,}]/.exec(text)?.[1]
+      if (pid !== undefined) resolve(Number(pid))
+    })
+    jail.on('error', () => resolve(undefined))
+    jail.on('close', () => resolve(undefined))
+  })
+  return await Promise.race([told, exited.then(() => undefined)])
 }
 
 /**
@@ -105,6 +153,6 @@ export async function childDead(child: QemuChild): Promise<ChildEnd> {
     )
   })
   if (end.spawnError === undefined) await drained
-  for (const socket of [child.stderr, child.qmp, child.console, child.channel]) socket.destroy()
+  for (const socket of [child.stderr, child.qmp, child.console, child.channel, child.jail]) socket?.destroy()
   return end
 }

@@ -1,12 +1,16 @@
 import { join } from 'node:path'
 import { dropTo, KEEP_NOTHING, renderJailArguments } from './jail-arguments.ts'
 import { renderQemuArguments } from './qemu-arguments.ts'
-import type { ProcessPlan, QemuProgram, VmPlan } from './vm-plan.ts'
+import { openedPath, openedPaths, type ProcessPlan, type QemuProgram, type VmPlan } from './vm-plan.ts'
 
 /** A command to spawn. */
 export interface QemuCommand {
   readonly file: string
   readonly argv: readonly string[]
+  /** Whether the first process is bubblewrap, which tells the pid of its namespace's first process. */
+  readonly jailed: boolean
+  /** Paths the host process opens for it, as descriptors 8 and up. */
+  readonly opened: readonly string[]
 }
 
 /** Where Debian keeps what QEMU loads, below the root of a runtime tree. */
@@ -25,27 +29,35 @@ export function renderQemuCommand(plan: VmPlan, uid: number | undefined): QemuCo
 /** As `renderQemuCommand`, for other arguments to the same program. */
 export function confine(plan: ProcessPlan, uid: number | undefined, argv: readonly string[]): QemuCommand {
   const { program, jail } = plan
-  if (jail.kind === 'off') return unconfined(program, uid, argv)
+  if (jail.kind === 'off') return { ...unconfined(program, uid, argv), jailed: false, opened: openedPaths(plan) }
   const wall = renderJailArguments({ program, files: plan.files, uid })
-  return { file: jail.path, argv: [...wall, program.binary, ...firmwareArguments(program, ''), ...argv] }
+  return {
+    file: jail.path,
+    argv: [...wall, program.binary, ...firmwareArguments(program, '/'), ...argv],
+    jailed: true,
+    opened: [],
+  }
 }
+
+type UnopenedCommand = Omit<QemuCommand, 'opened' | 'jailed'>
 
 // Without a jail QEMU still has its seccomp filter, no new privileges, and a life tied to ours.
-function unconfined(program: QemuProgram, uid: number | undefined, argv: readonly string[]): QemuCommand {
+function unconfined(program: QemuProgram, uid: number | undefined, argv: readonly string[]): UnopenedCommand {
   const drop = uid === undefined ? KEEP_NOTHING.filter((word) => !word.startsWith('--bounding-set')) : dropTo(uid)
   if (program.kind === 'host') return { file: 'setpriv', argv: [...drop, program.binary, ...argv] }
-  const libraries = LIBRARIES.map((directory) => join(program.root, directory)).join(':')
-  const run = (binary: string): readonly string[] => [
-    join(program.root, LOADER),
-    '--library-path',
-    libraries,
-    join(program.root, binary),
-  ]
-  const [file = '', ...rest] = [...run('/usr/bin/setpriv'), ...drop, ...run(program.binary)]
-  return { file, argv: [...rest, ...firmwareArguments(program, program.root), ...argv] }
+  // setpriv starts as who we are; what it starts may not see the tree but through its descriptor.
+  const seen = uid === undefined ? program.root : openedPath(0)
+  const [file = '', ...start] = [...withLoader(program.root, '/usr/bin/setpriv'), ...drop]
+  return { file, argv: [...start, ...withLoader(seen, program.binary), ...firmwareArguments(program, seen), ...argv] }
 }
 
-function firmwareArguments(program: QemuProgram, prefix: string): readonly string[] {
+/** A program of a tree started with the tree's own loader and libraries. */
+function withLoader(root: string, binary: string): readonly string[] {
+  const libraries = LIBRARIES.map((directory) => join(root, directory)).join(':')
+  return [join(root, LOADER), '--library-path', libraries, join(root, binary)]
+}
+
+function firmwareArguments(program: QemuProgram, root: string): readonly string[] {
   if (program.kind === 'host') return []
-  return FIRMWARE.flatMap((directory) => ['-L', join(prefix || '/', directory)])
+  return FIRMWARE.flatMap((directory) => ['-L', join(root, directory)])
 }

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { BootError, DependencyError, type Logger, TextRing, throwIfAborted } from '../base/index.ts'
 import { BootLog } from './boot-log.ts'
 import { leaseUid, type UidLease } from './jail-uid.ts'
-import { type QemuChild, type ChildEnd, childDead, spawnQemu } from './qemu-child.ts'
+import { type QemuChild, type ChildEnd, childDead, killTree, spawnQemu } from './qemu-child.ts'
 import { confine, type QemuCommand, renderQemuCommand } from './qemu-command.ts'
 import { canPass, describeExit, type ExitCause, findPanic, type QemuExit, STDERR_TAIL_LENGTH } from './qemu-exit.ts'
 import { QmpClient, QmpError } from './qmp-client.ts'
@@ -62,7 +62,8 @@ export class QemuProcess implements AsyncDisposable {
     this.#child.stderr.on('data', (chunk: Buffer) => this.stderr.push(chunk))
     this.#child.console.on('data', (chunk: Buffer) => this.#bootLog.push(chunk))
     // A reset by the dying peer is no news: the exit is, and it always follows.
-    for (const stream of [this.#child.stderr, this.#child.console, this.#child.qmp]) stream.on('error', ignore)
+    for (const stream of [this.#child.stderr, this.#child.console, this.#child.qmp, this.#child.channel])
+      stream.on('error', ignore)
     this.exited = this.#watch()
   }
 
@@ -145,8 +146,9 @@ export class QemuProcess implements AsyncDisposable {
   /** Lets the host process end although this QEMU runs; it dies with the host process. */
   unref(): void {
     this.#child.process.unref()
-    for (const stream of [this.#child.stderr, this.#child.qmp, this.#child.console, this.#child.channel]) {
-      if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+    const { stderr, qmp, console: console_, channel, jail } = this.#child
+    for (const stream of [stderr, qmp, console_, channel, jail]) {
+      if (stream !== undefined && 'unref' in stream && typeof stream.unref === 'function') stream.unref()
     }
   }
 
@@ -199,7 +201,8 @@ export class QemuProcess implements AsyncDisposable {
   }
 
   #kill(): void {
-    this.#child.process.kill('SIGKILL')
+    // Never rejects, and `exited` tells when it has worked.
+    void killTree(this.#child)
   }
 
   async #watch(): Promise<QemuExit> {

@@ -68,6 +68,27 @@ export function vmFiles(image: Pick<VmPlan, 'kernel' | 'initramfs' | 'root'>): r
 
 /** The name under which QEMU opens one of the host's files. */
 export function pathForQemu(plan: ProcessPlan, host: string): string {
-  if (plan.jail.kind === 'off') return host
-  return plan.files.find((file) => file.host === host)?.jailed ?? host
+  const index = plan.files.findIndex((file) => file.host === host)
+  const file = plan.files[index]
+  if (file === undefined) return host
+  if (plan.jail.kind === 'bubblewrap') return file.jailed
+  return plan.jail.user.kind === 'root' ? openedPath(index + 1) : host
+}
+
+/**
+ * Without a jail, root's VM has a uid that may not enter the directories above a cache in root's home. What it opens is
+ * therefore opened by the host process, and named by the descriptor it inherits: first the runtime tree, then the files.
+ */
+export function openedPaths(plan: ProcessPlan): readonly string[] {
+  if (plan.jail.kind !== 'off' || plan.jail.user.kind !== 'root') return []
+  const tree = plan.program.kind === 'tree' ? plan.program.root : '/'
+  return [tree, ...plan.files.map((file) => file.host)]
+}
+
+/** The first descriptor of `openedPaths`; those before it are QEMU's connections. */
+const FIRST_OPENED = 8
+
+/** How a process names the descriptor of entry `index` of `openedPaths`. */
+export function openedPath(index: number): string {
+  return `/proc/self/fd/${FIRST_OPENED + index}`
 }

@@ -74,10 +74,11 @@ describe('QemuProcess', () => {
   })
 })
 
+/** Whether it still runs: a zombie does not, it only waits for its parent to look. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
   } catch {
     return false
   }
