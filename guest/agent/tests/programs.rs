@@ -1,4 +1,5 @@
 //! `exec` and what belongs to it, with real processes and the real event loop, outside a VM.
+#![allow(clippy::unwrap_used)]
 
 mod host;
 

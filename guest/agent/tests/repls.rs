@@ -1,4 +1,5 @@
 //! `start`, `run` and `resume` with a real REPL process, well-behaved and not. The REPL's programs are bash.
+#![allow(clippy::unwrap_used)]
 
 mod host;
 

@@ -1,4 +1,5 @@
 //! Properties of the codec and of the books of a conversation.
+#![allow(clippy::unwrap_used)]
 
 use exec_sandbox_agent::wire::conversation::{Streams, HIGHEST_CREDIT, INITIAL_CREDIT};
 use exec_sandbox_agent::wire::{Conversation, Decoder, Frame, FrameType, WireError};

@@ -1,4 +1,5 @@
 //! The agent's codec against guest/wire/vectors.json, which the host's codec is tested against as well.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 

@@ -17,6 +17,8 @@ use crate::repl::{Decoder, Message, ProtocolBreak};
 
 /// An interpreter may have to be read from a cold disk under emulation; the host waits a little longer.
 const READY_PATIENCE: Duration = Duration::from_secs(40);
+/// Between the socket's end and the process's.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Reseeding is a few calls of an idle interpreter.
 const RESEED_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -53,6 +55,9 @@ pub struct LiveRepl {
     pub reseed_due: bool,
     /// The agent has ended it; nothing it says counts any more.
     pub condemned: bool,
+    /// It has closed its socket. A process that is ending does so first, so this is a break of the protocol only if the
+    /// process is still there after a while.
+    closed: Option<Duration>,
 }
 
 impl LiveRepl {
@@ -76,6 +81,7 @@ impl LiveRepl {
             pipes: [watch(launched.stdout, Part::Stdout), watch(launched.stderr, Part::Stderr)],
             reseed_due: false,
             condemned: false,
+            closed: None,
         })
     }
 
@@ -88,12 +94,13 @@ impl LiveRepl {
         self.failure = outcome.err();
     }
 
-    /// When it must have answered.
+    /// When it must have answered, or have ended.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Starting { deadline } | Phase::Reseeding { deadline } if !self.condemned => Some(deadline),
-            _ => None,
+            _ if self.condemned => None,
+            Phase::Starting { deadline } | Phase::Reseeding { deadline } => Some(self.closed.unwrap_or(deadline)),
+            Phase::Idle | Phase::Running(_) => self.closed,
         }
     }
 
@@ -151,7 +158,8 @@ impl LiveRepl {
             Err(_) => 0,
         };
         if length == 0 {
-            return Err(ProtocolBreak::Closed);
+            self.closed.get_or_insert(clock::now() + END_PATIENCE);
+            return Ok(None);
         }
         let mut bytes = buffer.get(..length).unwrap_or_default();
         let mut messages = Vec::new();
@@ -169,7 +177,7 @@ impl LiveRepl {
     }
 
     pub fn update_interest(&mut self, listening: bool) -> io::Result<()> {
-        let read = listening && !self.condemned;
+        let read = listening && !self.condemned && self.closed.is_none();
         self.socket.want(Interest { read, write: self.sent < self.outgoing.len() })?;
         self.report.as_mut().map_or(Ok(()), |report| report.want(Interest::READ))
     }

@@ -2,6 +2,7 @@
 //! `settle` carries out what has become possible, and says what to wait for next.
 
 mod context;
+mod crowd;
 mod ending;
 pub mod ladder;
 mod live_repl;

@@ -70,10 +70,9 @@ impl Port {
     /// Reads once and gives what the host said.
     pub fn read(&mut self) -> Result<Vec<Incoming>, PortError> {
         let length = match rustix::io::read(self.descriptor.as_fd(), &mut self.scratch) {
-            Ok(0) => return Err(PortError::Closed),
+            Ok(0) | Err(Errno::PIPE | Errno::CONNRESET) => return Err(PortError::Closed),
             Ok(length) => length,
             Err(Errno::AGAIN | Errno::INTR) => return Ok(Vec::new()),
-            Err(Errno::PIPE | Errno::CONNRESET) => return Err(PortError::Closed),
             Err(error) => return Err(PortError::Io(error.into())),
         };
         let mut bytes = self.scratch.get(..length).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ladder::SIGKILL;
 use super::poller::Owner;
 use super::{Agent, Exchange};
 use crate::sys::signals::signal_group;
@@ -25,8 +26,8 @@ impl Agent {
             match owner {
                 Some(Owner::Exchange(id)) => {
                     if let Some(Exchange::Program(program)) = self.exchanges.get(&id) {
-                        if program.takes_group_along(was_victim) {
-                            let _ = signal_group(pid, 9);
+                        if program.takes_group_along(was_victim) || self.leaves_a_crowd() {
+                            let _ = signal_group(pid, SIGKILL);
                         }
                     }
                 }

@@ -1,6 +1,7 @@
 //! The life of the REPLs: started, given their turns, listened to, ended.
 
 use super::context::ContextKey;
+use super::ladder::SIGKILL;
 use super::live_repl::{LiveRepl, Phase};
 use super::poller::{Event, Owner, Part};
 use super::requests::Started;
@@ -68,7 +69,9 @@ impl Agent {
         if context.active.is_none() {
             context.queue.pop_front();
             context.active = Some(id);
+            self.make_room();
         }
+        let Some(context) = self.contexts.get_mut(key) else { return false };
         let Some(Exchange::Run(run)) = self.exchanges.get_mut(&id) else {
             context.active = None;
             return true;
@@ -173,6 +176,7 @@ impl Agent {
         let Some(repl) = &mut context.repl else {
             return Ok(());
         };
+        let mut reported = false;
         match (repl.phase, message) {
             (Phase::Starting { .. }, Message::Ready) => {
                 repl.phase = Phase::Idle;
@@ -197,6 +201,7 @@ impl Agent {
                     Message::Done(code) => {
                         repl.phase = Phase::Idle;
                         run.reported(code, self.oom.kills(), repl);
+                        reported = true;
                     }
                     Message::Ready | Message::Reseeded => return Err(ProtocolBreak::OutOfTurn),
                 }
@@ -206,18 +211,23 @@ impl Agent {
         if repl.phase == Phase::Idle && repl.reseed_due {
             repl.reseed(&self.environment);
         }
+        if reported && self.leaves_a_crowd() {
+            self.condemn(key, "the program left a crowd of processes");
+        }
         Ok(())
     }
 
     /// Ends a REPL that cannot be used any more. What it was doing ends when its process has ended.
     pub(super) fn condemn(&mut self, key: &ContextKey, why: &str) {
-        let Some(repl) = self.contexts.get_mut(key).and_then(|context| context.repl.as_mut()) else {
-            return;
-        };
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        let Some(repl) = &mut context.repl else { return };
         if !repl.condemned {
             console::debug(&format!("{:?} {}: {why}", key.language, key.name));
             repl.condemned = true;
-            let _ = signal_group(repl.pid, 9) || signal_process(repl.pid, 9);
+            if let Some(Exchange::Run(run)) = context.active.and_then(|id| self.exchanges.get_mut(&id)) {
+                run.loses_repl();
+            }
+            let _ = signal_group(repl.pid, SIGKILL) || signal_process(repl.pid, SIGKILL);
         }
     }
 
@@ -239,7 +249,7 @@ impl Agent {
             _ => None,
         };
         if cause.is_some() || was_victim || repl.condemned {
-            let _ = signal_group(repl.pid, 9);
+            let _ = signal_group(repl.pid, SIGKILL);
         }
     }
 

@@ -86,6 +86,7 @@ impl Agent {
     }
 
     fn exec(&mut self, id: u32, request: request::Exec) -> Result<(), RequestError> {
+        self.make_room();
         let limit = |bytes| (bytes > 0).then_some(bytes);
         let plan = Plan {
             id,

@@ -145,24 +145,26 @@ impl Run {
         });
     }
 
+    /// The REPL will not be there for the next run, although it has reported the end of this one.
+    pub fn loses_repl(&mut self) {
+        if let Some(end) = &mut self.end {
+            end.state = State::Reset;
+        }
+    }
+
     /// The REPL's process has ended: by itself, by the kernel, by the ladder, or because it broke the format.
     pub fn repl_ended(&mut self, exit: Exit, was_victim: bool, repl: LiveRepl) {
         self.outputs.iter_mut().zip(&repl.pipes).for_each(|(output, pipe)| output.finish(pipe));
         self.pipes = Some(repl.pipes);
-        match &mut self.end {
-            // It had reported before it ended.
-            Some(end) => end.state = State::Reset,
-            None => {
-                self.end = Some(End {
-                    status: exit.status,
-                    memory: was_victim,
-                    state: State::Reset,
-                    at: clock::now(),
-                    cpu: exit.cpu,
-                    peak_bytes: exit.peak_bytes,
-                });
-            }
-        }
+        self.loses_repl();
+        self.end.get_or_insert_with(|| End {
+            status: exit.status,
+            memory: was_victim,
+            state: State::Reset,
+            at: clock::now(),
+            cpu: exit.cpu,
+            peak_bytes: exit.peak_bytes,
+        });
     }
 
     pub fn pump_output(&mut self, part: Part, repl: &LiveRepl, port: &mut Port) {

@@ -8,7 +8,7 @@ use crate::error::{Step, StepError};
 use crate::sys::machine::{clear_groups, drop_bounding_set};
 
 /// Processes and threads of the user.
-const PROCESSES: u64 = 1_024;
+pub const PROCESSES: u64 = 1_024;
 /// Descriptors of the agent: 1 024 exchanges with up to four each, and the REPLs.
 const AGENT_FILES: u64 = 16_384;
 const HIGHEST_FILES: u64 = 65_536;

@@ -1,7 +1,7 @@
 //! From the kernel's hand-over to a machine that is ready for user code. Each step names itself in its error; nothing
 //! here retries or falls back, except where a requirement says so.
 
-mod confine;
+pub mod confine;
 mod devices;
 mod dumpable;
 mod mounts;
@@ -31,7 +31,7 @@ pub const PORT_NAME: &str = "exec-sandbox";
 fn phase<T>(name: &str, work: impl FnOnce() -> Result<T, StepError>) -> Result<T, StepError> {
     let begin = clock::now();
     let result = work()?;
-    console::timing(name, clock::now() - begin);
+    console::timing(name, clock::now().saturating_sub(begin));
     Ok(result)
 }
 
@@ -68,7 +68,7 @@ pub fn boot() -> Result<Booted, StepError> {
         loopback_up().step("bringing the loopback interface up")
     })?;
     phase("confine", || {
-        sysctls::set()?;
+        sysctls::set(switches.debug)?;
         dumpable::hide_loader()?;
         mounts::close_kernel_files()?;
         confine::limit_children_to_be()?;

@@ -7,7 +7,7 @@ use crate::console;
 use crate::error::{Step, StepError};
 
 /// Path below /proc/sys and value. Where a feature is compiled out, its file is missing, and so is what it would guard.
-const SYSCTLS: [(&str, &str); 19] = [
+const SYSCTLS: [(&str, &str); 21] = [
     ("kernel/unprivileged_bpf_disabled", "2"),
     ("net/core/bpf_jit_harden", "2"),
     ("user/max_user_namespaces", "0"),
@@ -28,10 +28,17 @@ const SYSCTLS: [(&str, &str); 19] = [
     // Swap is compressed memory: reading one page ahead of need is enough, and using it early costs little.
     ("vm/page-cluster", "0"),
     ("vm/swappiness", "100"),
+    // What users can make the kernel say without end: crashes of theirs, and the table of tasks at each lack of memory.
+    ("debug/exception-trace", "0"),
+    ("vm/oom_dump_tasks", "0"),
 ];
 
-pub fn set() -> Result<(), StepError> {
-    for (name, value) in SYSCTLS {
+/// Only messages about the kernel's own end go to the console. The UART is slow, and users can cause all others.
+const QUIET_CONSOLE: (&str, &str) = ("kernel/printk", "1 4 1 7");
+
+pub fn set(debug: bool) -> Result<(), StepError> {
+    let console = (!debug).then_some(QUIET_CONSOLE);
+    for (name, value) in SYSCTLS.into_iter().chain(console) {
         match fs::write(format!("/proc/sys/{name}"), value) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 console::debug(&format!("sysctl {name} is compiled out"));

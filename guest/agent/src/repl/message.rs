@@ -29,8 +29,6 @@ pub enum ProtocolBreak {
         length: u32,
     },
     ExitCode,
-    /// The private descriptor was closed while the process lives.
-    Closed,
     /// A message that does not fit what the REPL is doing.
     OutOfTurn,
 }
@@ -107,7 +105,9 @@ pub fn encode(kind: u8, parts: &[&[u8]]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + length);
     bytes.push(kind);
     bytes.extend_from_slice(&u32::try_from(length).ok()?.to_le_bytes());
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     Some(bytes)
 }
 

@@ -24,6 +24,7 @@ pub struct Exit {
 
 /// A child that has ended and has not been reaped. Its pid, and so its process group's id, cannot be given to another
 /// process before `reap`.
+#[must_use]
 pub fn ended_child() -> Option<Pid> {
     // SAFETY: siginfo_t is plain data for which zeroes are valid, and waitid fills it; WNOWAIT leaves the child be.
     let pid = unsafe {
@@ -62,6 +63,7 @@ fn timeval(value: libc::timeval) -> Duration {
 }
 
 /// CPU time of a running process, without its children.
+#[must_use]
 pub fn cpu_time(pid: Pid) -> Option<Duration> {
     let mut clock: libc::clockid_t = 0;
     // SAFETY: both pointers live through their calls; a pid that is gone gives an error.

@@ -1,4 +1,5 @@
 //! A host for the tests: it starts the agent with its end of a socket pair, and speaks the protocol's other side.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
