@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { Duplex, Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { KVM_DEVICE } from '../host/index.ts'
 import { findInheritable } from './inherited-descriptors.ts'
 import type { QemuCommand } from './qemu-command.ts'
@@ -100,6 +101,31 @@ function isDuplex(stream: unknown): stream is Duplex {
   return stream instanceof Duplex
 }
 
+/** Pauses between two looks at a namespace that is ending, in milliseconds; one or two are usual. */
+const LOOK_AGAIN_MS = 1
+
+/** Looks before a dying process is believed to be stuck in the kernel: seconds. Nothing more can be done for it. */
+const MOST_LOOKS = 2_000
+
+/** Node has no call to wait for a process that is not its child, so it looks. */
+async function namespaceEnded(first: number | undefined): Promise<void> {
+  if (first === undefined) return
+  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    if (hasEnded(first)) return
+    await delay(LOOK_AGAIN_MS)
+  }
+}
+
+/** A zombie has ended: it waits only for its new parent to look. */
+function hasEnded(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+  } catch {
+    return true
+  }
+}
+
 /**
  * Kills the process tree. The namespace's first process is killed by its own pid, and the kernel takes the rest with it:
  * while bubblewrap still sets the jail up, killing only the outer process would leave the inner one behind, which has not
@@ -134,8 +160,9 @@ async function firstProcess(jail: Duplex, exited: Promise<void>): Promise<number
 }
 
 /**
- * Resolves when the whole process tree is dead: bubblewrap has been reaped, and the last holder of the stderr pipe, which
- * QEMU inherits and never closes, is gone. A killed bubblewrap is reaped before the kernel has ended its namespace.
+ * Resolves when the whole process tree is dead: bubblewrap has been reaped, the last holder of the stderr pipe, which QEMU
+ * inherits and never closes, is gone, and so is the first process of the namespace, which the kernel lets end last. A
+ * killed bubblewrap is reaped before any of that.
  */
 export async function childDead(child: QemuChild): Promise<ChildEnd> {
   const drained = new Promise<void>((resolve) => {
@@ -152,7 +179,10 @@ export async function childDead(child: QemuChild): Promise<ChildEnd> {
       resolve({ code: code ?? undefined, signal: signal ?? undefined, spawnError: undefined }),
     )
   })
-  if (end.spawnError === undefined) await drained
+  if (end.spawnError === undefined) {
+    await drained
+    await namespaceEnded(await child.innermost)
+  }
   for (const socket of [child.stderr, child.qmp, child.console, child.channel, child.jail]) socket?.destroy()
   return end
 }

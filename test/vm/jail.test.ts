@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JailPlan, QemuProcess } from '../../src/qemu/index.ts'
+import { killOrphans } from '../../src/qemu/orphans.ts'
 import { descendants } from './processes.ts'
 import { agentSpeaks, silent, type TestHost, testHost } from './qemu-plan.ts'
 
@@ -106,6 +107,24 @@ describe('the jail', () => {
     child.kill('SIGKILL')
     await gone(pid)
     expect(existsSync(`/proc/${pid}/fd/0`)).toBe(false)
+  })
+
+  it('that a host process left half made is removed by the next start', async () => {
+    // bubblewrap waits for descriptor 3 while it sets up: the moment in which only its outer process can be killed.
+    const words = ['--unshare-user', '--unshare-pid', '--unshare-uts', '--hostname', 'exec-sandbox', '--info-fd', '4']
+    const outer = spawn('bwrap', [...words, '--block-fd', '3', '--ro-bind', '/', '/', '/bin/true'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+    })
+    const info = outer.stdio[4]
+    if (info === null || info === undefined) throw new Error('bubblewrap has no info descriptor')
+    const [text] = (await once(info, 'data')) as [Buffer]
+    const inner = Number(/"child-pid": (\d+)/.exec(text.toString())?.[1])
+    outer.kill('SIGKILL')
+    await once(outer, 'exit')
+    expect(existsSync(`/proc/${inner}/fd/0`)).toBe(true)
+    expect(await killOrphans()).toContain(inner)
+    await gone(inner)
+    expect(existsSync(`/proc/${inner}/fd/0`)).toBe(false)
   })
 
   it('boots the same VM when a container forbids it and the user turned it off', async () => {
