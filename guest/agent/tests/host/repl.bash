@@ -6,29 +6,35 @@ emit() { # kind payload
   printf "$1\\x$(printf %02x $((length & 255)))\\x$(printf %02x $((length >> 8 & 255)))\\x$(printf %02x $((length >> 16 & 255)))\\0%s" "$2" >&3
 }
 
-# Like any REPL, it ignores SIGINT between runs; programs look at what the trap has noted.
+# Programs look at what the trap has noted, which may be an interrupt from before their first command.
 trap 'interrupted=1' INT
+
+# Exactly so many bytes, whatever signals come.
+take() {
+  trap '' INT
+  head -c "$1" <&3
+}
 
 [ -e "$HOME/refuse-to-start" ] && { echo 'not today' >&2; exit 9; }
 emit R ''
 names=()
 while :; do
-  # The trap may cut a read short: then there was nothing to read. When the agent is gone there never will be.
-  header=($(head -c 5 <&3 | od -An -tu1))
-  [ ${#header[@]} = 5 ] || { kill -0 "$PPID" 2>/dev/null || exit; continue; }
+  header=($(trap '' INT; take 5 | od -An -tu1))
+  [ ${#header[@]} = 5 ] || exit 0 # the agent is gone
   length=$((header[1] | header[2] << 8 | header[3] << 16))
   case ${header[0]} in
-    69) entry=$(head -c $length <&3) # E
+    69) entry=$(take $length) # E
       names+=("${entry%%=*}")
       export "$entry" ;;
-    67) code=$(head -c $length <&3) # C
-      interrupted= status=0
+    67) code=$(take $length) # C
+      status=0
       eval "$code"
       [ "${#names[@]}" = 0 ] || unset "${names[@]}"
       names=()
-      emit D "$status" ;;
+      emit D "$status"
+      interrupted= ;;
     83) # S
-      reseeded=$(head -c $length <&3 | tail -c +33 | tr '\0' ' ')
+      reseeded=$(trap '' INT; take $length | tail -c +33 | tr '\0' ' ')
       emit A '' ;;
   esac
 done
