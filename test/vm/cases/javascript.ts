@@ -162,6 +162,7 @@ export const javascriptCases: readonly Case[] = [
       code: 'console.log("ok"); console.error("err"); 1',
       expect: { exitCode: 0, stdout: 'ok\n', stderr: 'err\n', results: ['1'] },
     },
+    { code: 'process = require("node:process")', expect: { exitCode: 0 } },
   ]),
   javascript('output of awkward sizes is exact', [
     ...[65_535, 65_536, 65_537].map((size) => ({
