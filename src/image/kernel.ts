@@ -12,8 +12,8 @@ import { CommandError, commandEnvironment, runCommand } from './run-command.ts'
 import { type BuiltComponent, type Component, provideComponent, withTemporaryDirectory } from './store.ts'
 
 const SOURCE_PACKAGE = 'linux-source-6.12'
-/** In guest/image: the kernel parameter by which QEMU's constant timer frequency need not be measured at each boot. */
-const ADDED_SOURCE = 'lapic-timer.c'
+/** In guest/image: the kernel parameter by which clocks under emulation need no guessing. */
+const ADDED_SOURCE = 'qemu-clocks.c'
 /** Raised when this file builds something else from the same inputs. */
 const KERNEL_BUILD_VERSION = '1'
 /** Object files of a build of this fragment, about; only a scale for the progress. */
