@@ -15,4 +15,5 @@ export {
   verdictFile,
 } from './paths.ts'
 export { findResources, freeDiskBytes, type HostResources } from './resources.ts'
+export { readTscKhz } from './tsc.ts'
 export { jailUidRange, type UidRange } from './uid-range.ts'

@@ -38,7 +38,12 @@ export function planVm(options: PlanOptions): VmPlan {
     kernel: image.kernel,
     initramfs: image.initramfs,
     root: image.root,
-    kernelCommandLine: kernelCommandLine({ accelerator: verdict.accelerator, verbose, rootSerial: ROOT_SERIAL }),
+    kernelCommandLine: kernelCommandLine({
+      accelerator: verdict.accelerator,
+      verbose,
+      rootSerial: ROOT_SERIAL,
+      tscKhz: verdict.tscKhz,
+    }),
   })
 }
 
