@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use exec_sandbox_agent::agent::{Agent, Config};
+use exec_sandbox_agent::agent::{Agent, Config, PortError};
 use exec_sandbox_agent::boot::{boot, Booted};
 use exec_sandbox_agent::process::identity::USER;
 use exec_sandbox_agent::repl::table::{self, REPL_DIRECTORY};
@@ -22,7 +22,12 @@ fn main() {
     };
     let mut agent =
         Agent::new(config, port, oom).unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));
-    let end = agent.serve();
-    console::debug(&end.to_string());
-    power::off();
+    match agent.serve() {
+        // The ordinary end: the host is done with this VM.
+        PortError::Closed => {
+            console::debug(&PortError::Closed.to_string());
+            power::off();
+        }
+        broken => power::fail(&broken.to_string()),
+    }
 }

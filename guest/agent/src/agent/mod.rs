@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use context::{Context, ContextKey};
 use poller::{Event, Interest, Owner, Part, Poller, Watched};
-use port::{Port, PortError};
+use port::Port;
+pub use port::PortError;
 use program::Program;
 use resume::Resuming;
 use run::Run;

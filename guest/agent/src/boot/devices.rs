@@ -12,7 +12,7 @@ use crate::clock;
 use crate::error::{Step, StepError};
 
 /// Devices are there when the kernel starts init, except that the port's name comes with a message of QEMU's.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Kernel messages about devices: something to wait on instead of looking again and again.
 struct DeviceEvents(OwnedFd);
