@@ -9,8 +9,8 @@ import { type BuiltComponent, type Component, provideComponent, withTemporaryDir
 
 /** Raised when this file builds something else from the same inputs. */
 const ROOT_BUILD_VERSION = '1'
-/** Options of mkfs.erofs; measured in docs/decisions/0004-image-build.md. */
-const EROFS_OPTIONS = '-zlz4hc,12 -C16384'
+/** Options of mkfs.erofs; measured in docs/decisions/0004-image-from-debian.md. */
+const EROFS_OPTIONS = '-zlz4hc,9 -C65536'
 /** What mmdebstrap says as it goes on, and how far it then is. */
 const PHASES: readonly { readonly pattern: RegExp; readonly percent: number; readonly detail: string }[] = [
   { pattern: /running apt-get update/, percent: 5, detail: 'fetching package lists' },
