@@ -12,7 +12,7 @@ const tcg: VmPlan = {
   jail: { kind: 'bubblewrap', path: '/usr/bin/bwrap', maker: { kind: 'root', uids: { first: 100_000, count: 10 } } },
   runtimeDir: '/run/exec-sandbox',
   files: vmFiles(image),
-  cpu: { model: 'SapphireRapids-v2', off: ['svm', 'vmx', 'pcid'] },
+  cpu: { model: 'SapphireRapids-v2', vendor: 'AuthenticAMD', off: ['svm', 'vmx', 'pcid'] },
   memoryMb: 256,
   cpus: 1,
   ...image,

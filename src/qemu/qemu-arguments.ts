@@ -94,7 +94,7 @@ function describeMachine(plan: VmPlan): readonly QemuArgument[] {
     {
       option: 'cpu',
       value: plan.cpu.model,
-      properties: Object.fromEntries(plan.cpu.off.map((feature) => [feature, false])),
+      properties: { vendor: plan.cpu.vendor, ...Object.fromEntries(plan.cpu.off.map((feature) => [feature, false])) },
     },
     // The host process opens /dev/kvm and hands it over: the jail needs no device, and its uid no group.
     ...(tcg ? [] : [{ option: 'add-fd', properties: { fd: QEMU_DESCRIPTORS.kvm, set: KVM_FDSET } }]),

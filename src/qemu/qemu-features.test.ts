@@ -8,13 +8,21 @@ describe('chooseCpu', () => {
       { name: 'SapphireRapids-v2', 'unavailable-features': ['pcid', 'vmx', 'avx512f'] },
       { name: 'Skylake-Server-v4', 'unavailable-features': [] },
     ]
-    expect(chooseCpu(models)).toEqual({ model: 'SapphireRapids-v2', off: ['svm', 'vmx', 'pcid', 'avx512f'] })
+    expect(chooseCpu(models)).toEqual({
+      model: 'SapphireRapids-v2',
+      vendor: 'AuthenticAMD',
+      off: ['svm', 'vmx', 'pcid', 'avx512f'],
+    })
   })
 
   it('takes the best of what an older QEMU has, and drops names that are no names', () => {
     const models = [{ name: 'max' }, { name: 'Skylake-Server-v4', 'unavailable-features': ['hle', 'a=on,b'] }]
-    expect(chooseCpu(models)).toEqual({ model: 'Skylake-Server-v4', off: ['svm', 'vmx', 'hle'] })
-    expect(chooseCpu([])).toEqual({ model: 'max', off: ['svm', 'vmx'] })
+    expect(chooseCpu(models)).toEqual({
+      model: 'Skylake-Server-v4',
+      vendor: 'AuthenticAMD',
+      off: ['svm', 'vmx', 'hle'],
+    })
+    expect(chooseCpu([])).toEqual({ model: 'max', vendor: 'AuthenticAMD', off: ['svm', 'vmx'] })
   })
 })
 

@@ -38,12 +38,19 @@ export const TCG_MODELS = [
   'max',
 ] as const
 
+/**
+ * The vendor that an emulated CPU names. From an Intel one that cannot say `rdcl_no`, which TCG cannot, the kernel expects
+ * Meltdown and isolates its page tables; each system call then flushes TCG's translations, and costs ten times as much
+ * (docs/decisions/0007-emulated-cpu.md). From this vendor it expects none. `mitigations=auto` stays (requirement A02).
+ */
+const TCG_VENDOR = 'AuthenticAMD'
+
 /** Nested virtualization is never offered (requirement A13). */
 export const NO_NESTING: readonly string[] = ['svm', 'vmx']
 
 const featuresFile = z.object({
   version: z.object({ major: z.number(), minor: z.number(), micro: z.number() }),
-  cpu: z.object({ model: z.string(), off: z.array(z.string()) }),
+  cpu: z.object({ model: z.string(), vendor: z.string(), off: z.array(z.string()) }),
 })
 
 const machines = z.array(z.object({ name: z.string() }))
@@ -71,7 +78,7 @@ export async function askQemu(options: AskQemuOptions): Promise<QemuFeatures> {
 export async function programKey(program: QemuProgram): Promise<string> {
   const { size, mtimeMs } = await stat(programFile(program))
   return createHash('sha256')
-    .update(JSON.stringify(['qemu', 1, program.binary, size, mtimeMs, TCG_MODELS, NO_NESTING]))
+    .update(JSON.stringify(['qemu', 2, program.binary, size, mtimeMs, TCG_MODELS, TCG_VENDOR, NO_NESTING]))
     .digest('hex')
     .slice(0, 32)
 }
@@ -105,9 +112,10 @@ export function chooseCpu(models: z.infer<typeof cpuDefinitions>): CpuPlan {
     if (found === undefined) continue
     // QEMU warns of each feature it cannot emulate at every start, fifty lines; turned off by name it says nothing.
     const unavailable = (found['unavailable-features'] ?? []).filter((feature) => /^[\w.-]+$/.test(feature))
-    return { model: name, off: [...NO_NESTING, ...unavailable.filter((feature) => !NO_NESTING.includes(feature))] }
+    const off = [...NO_NESTING, ...unavailable.filter((feature) => !NO_NESTING.includes(feature))]
+    return { model: name, vendor: TCG_VENDOR, off }
   }
-  return { model: 'max', off: NO_NESTING }
+  return { model: 'max', vendor: TCG_VENDOR, off: NO_NESTING }
 }
 
 export function compareVersions(a: QemuVersion, b: QemuVersion): number {

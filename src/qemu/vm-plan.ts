@@ -15,6 +15,8 @@ export type QemuProgram =
 /** The CPU the guest sees, as QEMU's `-cpu` takes it. */
 export interface CpuPlan {
   readonly model: string
+  /** The vendor that CPUID names instead of the model's own. */
+  readonly vendor?: string | undefined
   /** Features of the model that are turned off: those this QEMU cannot emulate, and nested virtualization. */
   readonly off: readonly string[]
 }
