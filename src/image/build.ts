@@ -25,7 +25,7 @@ export interface BuildImageOptions {
   readonly refresh?: boolean | undefined
 }
 
-/** Programs without which no build can start; all missing ones are reported together. */
+/** Programs without which no build can start; all missing ones are reported together. A normal user needs newuidmap as well. */
 const TOOLS = [
   ...[
     'apt-cache',
@@ -57,7 +57,7 @@ const LOCK_WAIT_MS = 3_600_000
 export async function buildImage(options: BuildImageOptions): Promise<Image> {
   const { paths, env, signal, onProgress, logger } = options
   throwIfAborted(signal)
-  await requireTools(TOOLS, env)
+  await requireTools(process.getuid?.() === 0 ? TOOLS : [...TOOLS, 'newuidmap'], env)
   onProgress({ step: 'prepare', state: 'started' })
   await using _lock = await lockBuild(options)
   await removeStaleTemporaries(paths)

@@ -2,7 +2,6 @@ import { DependencyError } from '../base/index.ts'
 import { type AptRoot } from './apt.ts'
 import { aptFailure } from './apt-failure.ts'
 import { CommandError, commandEnvironment, runCommand } from './run-command.ts'
-import { findTool, installHint } from './tools.ts'
 
 /**
  * Time stamp of every file of the image: the day Debian 13 was released. Not 1970, because zip archives cannot hold times before
@@ -32,7 +31,6 @@ export interface MmdebstrapOptions {
  */
 export async function runMmdebstrap(options: MmdebstrapOptions): Promise<void> {
   const isRoot = process.getuid?.() === 0
-  if (!isRoot) await requireUnshare()
   const env = commandEnvironment({ SOURCE_DATE_EPOCH, DEBIAN_FRONTEND: 'noninteractive', ...options.env })
   // In a user namespace the root is made by another uid, which cannot enter a private home directory.
   if (isRoot) env['TMPDIR'] = options.temporaryDirectory
@@ -67,15 +65,6 @@ function renderArguments(options: MmdebstrapOptions, isRoot: boolean): string[] 
     options.tarFile ?? '/dev/null',
     options.root.sourcesFile,
   ]
-}
-
-async function requireUnshare(): Promise<void> {
-  if ((await findTool('newuidmap')) !== undefined) return
-  const fix = installHint(['newuidmap'])
-  throw new DependencyError(`Building the image as a normal user needs newuidmap. Run: ${fix}`, {
-    dependency: 'newuidmap',
-    fix,
-  })
 }
 
 function explain(error: CommandError, suite: string, isRoot: boolean): DependencyError {
