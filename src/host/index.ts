@@ -15,5 +15,4 @@ export {
   verdictFile,
 } from './paths.ts'
 export { findResources, freeDiskBytes, type HostResources } from './resources.ts'
-export { readTscKhz } from './tsc.ts'
 export { jailUidRange, type UidRange } from './uid-range.ts'

@@ -1,5 +1,5 @@
 import { DependencyError, type Logger, SandboxError } from '../base/index.ts'
-import { FileLock, findKvmDevice, type HostPaths, lockFile, readBootId, readTscKhz } from '../host/index.ts'
+import { FileLock, findKvmDevice, type HostPaths, lockFile, readBootId } from '../host/index.ts'
 import {
   type AcceleratorVerdict,
   type ProbeResult,
@@ -40,7 +40,7 @@ export async function decideAccelerator(options: AcceleratorOptions): Promise<Ac
   if (orphans.length > 0) logger.warn('removed what a host process left that was killed', { processes: orphans.length })
   const tcgProgram = await resolveProgram(env, image.runtime, 'tcg')
   const features = await askQemu({ program: tcgProgram, jail, paths, logger, signal })
-  const common = { features, jail, runtimeDir: paths.runtimeDir, tscKhz: await readTscKhz() }
+  const common = { features, jail, runtimeDir: paths.runtimeDir }
   const tcg = { ...common, accelerator: 'tcg', program: tcgProgram } as const
   if (requested === 'tcg') return { ...tcg, reason: 'TCG was asked for', source: 'requested' }
   const device = await findKvmDevice()

@@ -17,8 +17,6 @@ export interface AcceleratorVerdict {
   readonly features: QemuFeatures
   readonly jail: JailPlan
   readonly runtimeDir: string
-  /** Frequency of the host's time-stamp counter, where it is known. */
-  readonly tscKhz: number | undefined
 }
 
 /** What the probe found out about KVM. */

@@ -6,8 +6,6 @@ export interface CommandLineOptions {
   readonly verbose: boolean
   /** Serial of the drive that holds the root file system; undefined in the accelerator probe. */
   readonly rootSerial: string | undefined
-  /** Frequency of the host's time-stamp counter, which TCG passes on as it is; undefined when it is not known. */
-  readonly tscKhz: number | undefined
 }
 
 /**
@@ -15,7 +13,7 @@ export interface CommandLineOptions {
  * Never here: `nokaslr` and `mitigations=` (requirement A02).
  */
 export function kernelCommandLine(options: CommandLineOptions): readonly string[] {
-  const { accelerator, verbose, rootSerial, tscKhz } = options
+  const { accelerator, verbose, rootSerial } = options
   return [
     // The UART is the boot log. Each byte costs an exit to QEMU: silence is speed.
     'console=ttyS0',
@@ -26,9 +24,6 @@ export function kernelCommandLine(options: CommandLineOptions): readonly string[
     // QEMU's TSC never stops or drifts, which the kernel cannot know; without this word clocks step by 4 ms jiffies.
     'tsc=reliable',
     ...(accelerator === 'tcg' ? TCG_WORDS : KVM_WORDS),
-    // Otherwise the kernel times the TSC by the PIT. On a busy host QEMU is interrupted meanwhile, the kernel gives up,
-    // and the guest's clock steps by 4 ms for ever.
-    ...(accelerator === 'tcg' && tscKhz !== undefined ? [`tsc_early_khz=${tscKhz}`] : []),
     ...(rootSerial === undefined ? ['exec_sandbox.probe'] : [`exec_sandbox.root=serial:${rootSerial}`]),
     ...(verbose ? ['exec_sandbox.log=debug'] : []),
   ]

@@ -42,7 +42,6 @@ export function planVm(options: PlanOptions): VmPlan {
       accelerator: verdict.accelerator,
       verbose,
       rootSerial: ROOT_SERIAL,
-      tscKhz: verdict.tscKhz,
     }),
   })
 }

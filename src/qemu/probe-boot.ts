@@ -99,6 +99,6 @@ function planProbe(options: ProbeBootOptions): VmPlan {
     memoryMb: PROBE_MEMORY_MB,
     cpus: 1,
     ...image,
-    kernelCommandLine: kernelCommandLine({ accelerator, verbose: false, rootSerial: undefined, tscKhz: undefined }),
+    kernelCommandLine: kernelCommandLine({ accelerator, verbose: false, rootSerial: undefined }),
   }
 }

@@ -16,7 +16,7 @@ const tcg: VmPlan = {
   memoryMb: 256,
   cpus: 1,
   ...image,
-  kernelCommandLine: kernelCommandLine({ accelerator: 'tcg', verbose: false, rootSerial: 'root', tscKhz: 2_600_000 }),
+  kernelCommandLine: kernelCommandLine({ accelerator: 'tcg', verbose: false, rootSerial: 'root' }),
 }
 
 const kvm: VmPlan = {
@@ -26,7 +26,7 @@ const kvm: VmPlan = {
   jail: { kind: 'bubblewrap', path: '/usr/bin/bwrap', maker: { kind: 'user' } },
   cpu: { model: 'host', off: ['svm', 'vmx'] },
   cpus: 2,
-  kernelCommandLine: kernelCommandLine({ accelerator: 'kvm', verbose: true, rootSerial: 'root', tscKhz: 2_600_000 }),
+  kernelCommandLine: kernelCommandLine({ accelerator: 'kvm', verbose: true, rootSerial: 'root' }),
 }
 
 describe('renderQemuArguments', () => {
@@ -72,14 +72,14 @@ describe('renderArgument', () => {
 
 describe('kernelCommandLine', () => {
   it('asks for the probe instead of a root', () => {
-    const words = kernelCommandLine({ accelerator: 'kvm', verbose: false, rootSerial: undefined, tscKhz: 2_600_000 })
+    const words = kernelCommandLine({ accelerator: 'kvm', verbose: false, rootSerial: undefined })
     expect(words).toContain('exec_sandbox.probe')
     expect(words.some((word) => word.startsWith('exec_sandbox.root'))).toBe(false)
   })
 
   it('is quiet unless asked to speak', () => {
-    const quiet = kernelCommandLine({ accelerator: 'tcg', verbose: false, rootSerial: 'root', tscKhz: 2_600_000 })
-    const loud = kernelCommandLine({ accelerator: 'tcg', verbose: true, rootSerial: 'root', tscKhz: 2_600_000 })
+    const quiet = kernelCommandLine({ accelerator: 'tcg', verbose: false, rootSerial: 'root' })
+    const loud = kernelCommandLine({ accelerator: 'tcg', verbose: true, rootSerial: 'root' })
     expect(quiet).toContain('quiet')
     expect(loud).not.toContain('quiet')
     expect(loud).toContain('exec_sandbox.log=debug')
