@@ -30,14 +30,15 @@ mkdir -p proc sys dev run tmp home/user mnt
 find usr/lib/python3* -name '*.pyc' -delete
 for directory in usr/lib/python3 usr/lib/python3.*; do
   [ -d "$directory" ] || continue
-  chroot . python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash "/$directory" ||
+  # -B and -f: what the compiler itself imports must not come out with a time stamp, which the image's fixed times belie.
+  chroot . python3 -I -B -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "/$directory" ||
     echo "warning: some files below /$directory do not compile" >&2
 done
 
 # What is in here, for the manifest.
 chroot . dpkg-query -W -f '${Package} ${Version}\n' >.exec-sandbox/packages
 {
-  echo "python $(chroot . python3 -I -c 'import platform; print(platform.python_version())')"
+  echo "python $(chroot . python3 -I -B -c 'import platform; print(platform.python_version())')"
   echo "bash $(chroot . bash -c 'echo "${BASH_VERSION%%(*}"')"
   echo "bun $(chroot . /usr/local/bin/bun --version)"
   echo "uv $(chroot . /usr/local/bin/uv --version | cut -d ' ' -f 2)"
