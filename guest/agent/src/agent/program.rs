@@ -141,7 +141,7 @@ impl Program {
         if self.exit.is_some() {
             None
         } else {
-            self.ladder.due()
+            self.outputs.iter().filter_map(Output::due).chain(self.ladder.due()).min()
         }
     }
 
@@ -182,7 +182,7 @@ impl Program {
     }
 
     pub fn update_interest(&mut self, port: &Port) -> std::io::Result<()> {
-        for (output, pipe) in self.outputs.iter().zip(&mut self.pipes) {
+        for (output, pipe) in self.outputs.iter_mut().zip(&mut self.pipes) {
             pipe.want(if output.wants(port) { Interest::READ } else { Interest::default() })?;
         }
         if let Some(report) = &mut self.report {

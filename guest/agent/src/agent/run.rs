@@ -115,7 +115,8 @@ impl Run {
         if self.end.is_some() {
             None
         } else {
-            self.ladder.as_ref().and_then(Ladder::due)
+            let outputs = self.outputs.iter().filter_map(Output::due);
+            outputs.chain(self.ladder.as_ref().and_then(Ladder::due)).min()
         }
     }
 
@@ -126,10 +127,13 @@ impl Run {
         }
     }
 
+    /// Keeps the error as far as it fits: a hostile one grows up to six times when it is escaped.
     pub fn set_error(&mut self, json: &[u8]) {
-        /// Escaping at most doubles valid JSON; with it a RESPONSE keeps room for the other fields.
-        const ERROR_LIMIT: usize = 500_000;
-        self.error = (json.len() <= ERROR_LIMIT).then(|| String::from_utf8_lossy(json).into_owned());
+        /// With it a RESPONSE (1 MiB at most) keeps room for the other fields.
+        const ENCODED_LIMIT: usize = 1_000_000;
+        let text = String::from_utf8_lossy(json).into_owned();
+        let fits = serde_json::to_string(&text).is_ok_and(|encoded| encoded.len() <= ENCODED_LIMIT);
+        self.error = fits.then_some(text);
     }
 
     /// The REPL has reported the end.
@@ -194,7 +198,7 @@ impl Run {
     /// Waits for the pipes of the REPL as far as there is room for what comes.
     pub fn update_interest(&mut self, repl: &mut LiveRepl, port: &Port) -> std::io::Result<()> {
         let running = self.is_running();
-        for (output, pipe) in self.outputs.iter().zip(&mut repl.pipes) {
+        for (output, pipe) in self.outputs.iter_mut().zip(&mut repl.pipes) {
             pipe.want(if running && output.wants(port) { Interest::READ } else { Interest::default() })?;
         }
         Ok(())
