@@ -23,6 +23,8 @@ export interface LaunchOptions {
   readonly onBootLog: ((line: string) => void) | undefined
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** Milliseconds that one boot may take. @default BOOT_LIMIT_MS */
+  readonly bootLimitMs?: number
   /** Called when a VM has booted, and when a boot failed and is tried again. */
   readonly onBoot: () => void
   readonly onRetry: () => void
@@ -62,7 +64,7 @@ async function bootOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
   const qemu = await QemuProcess.start(plan, { signal, logger, ...(onBootLog === undefined ? {} : { onBootLog }) })
   let channel: Channel | undefined
   try {
-    const boot = new Boot(qemu, signal)
+    const boot = new Boot(qemu, signal, options.bootLimitMs ?? BOOT_LIMIT_MS)
     const setupMs = clock.lap('setup')
     channel = await boot.phase(
       'hello',
@@ -86,11 +88,14 @@ async function bootOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
 class Boot {
   readonly #qemu: QemuProcess
   readonly #signal: AbortSignal
-  readonly #endsAt = performance.now() + BOOT_LIMIT_MS
+  readonly #limitMs: number
+  readonly #endsAt: number
 
-  constructor(qemu: QemuProcess, signal: AbortSignal) {
+  constructor(qemu: QemuProcess, signal: AbortSignal, limitMs: number) {
     this.#qemu = qemu
     this.#signal = signal
+    this.#limitMs = limitMs
+    this.#endsAt = performance.now() + limitMs
   }
 
   async phase<T>(name: string, work: Promise<T>): Promise<T> {
@@ -102,7 +107,7 @@ class Boot {
         timeoutMs: Math.max(1, this.#endsAt - performance.now()),
         signal: this.#signal,
         onTimeout: () =>
-          this.#error(name, `the guest did not get past this phase within ${BOOT_LIMIT_MS / 1000} s`, true),
+          this.#error(name, `the guest did not get past this phase within ${this.#limitMs / 1000} s`, true),
       })
     } catch (error) {
       if (error instanceof BootError || error instanceof ProtocolError || error instanceof AbortedError) throw error
