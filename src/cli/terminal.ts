@@ -12,7 +12,8 @@ export function explainError(error: unknown): string {
   if (!isSandboxError(error)) return `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
   const lines = [`sbx: ${error.message}`]
   const details: Readonly<Record<string, unknown>> = { ...error.details }
-  if (typeof details['fix'] === 'string') lines.push(`sbx: to mend it: ${details['fix']}`)
+  const fix = details['fix']
+  if (typeof fix === 'string' && !error.message.includes(fix)) lines.push(`sbx: to mend it: ${fix}`)
   if (error instanceof BootError || error instanceof VmLostError) {
     lines.push(...quoted('boot log', details['bootLog']), ...quoted('QEMU', details['stderr']))
   }

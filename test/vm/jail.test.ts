@@ -81,6 +81,23 @@ describe('the jail', () => {
     }
   })
 
+  it('B04: nobody can connect to a VM: none of its sockets has a name', async () => {
+    await using qemu = await QemuProcess.start(host.plan(), { logger: silent })
+    const pid = qemuPid(qemu)
+    const inodes = readdirSync(`/proc/${pid}/fd`)
+      .map((fd) => /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1])
+      .filter((inode) => inode !== undefined)
+    // stderr, QMP, console and channel, and no other.
+    expect(inodes).toHaveLength(4)
+    // The sockets were made in this process's network namespace, which is where they are listed: proc_pid_net(5).
+    const listed = readFileSync('/proc/self/net/unix', 'utf8').trim().split('\n').slice(1)
+    const names = new Map(listed.map((line) => line.trim().split(/\s+/)).map((field) => [field[6], field[7]]))
+    for (const inode of inodes) {
+      expect(names.has(inode)).toBe(true)
+      expect(names.get(inode)).toBeUndefined()
+    }
+  })
+
   it('bounds descriptors, files and cores', async () => {
     await using qemu = await QemuProcess.start(host.plan(), { logger: silent })
     const limits = readFileSync(`/proc/${qemuPid(qemu)}/limits`, 'utf8')
