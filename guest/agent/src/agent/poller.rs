@@ -45,12 +45,12 @@ impl Token {
             Owner::Exchange(id) => (2, id),
             Owner::Repl(serial) => (3, serial),
         };
-        (self.part as u64) << 40 | kind << 32 | u64::from(id)
+        ((self.part as u64) << 40) | (kind << 32) | u64::from(id)
     }
 
     fn from_u64(value: u64) -> Option<Self> {
         let id = u32::try_from(value & 0xffff_ffff).ok()?;
-        let owner = match value >> 32 & 0xff {
+        let owner = match (value >> 32) & 0xff {
             0 => Owner::Port,
             1 => Owner::Children,
             2 => Owner::Exchange(id),

@@ -28,8 +28,8 @@ fn machine_id() -> Result<String, StepError> {
 
 fn format_machine_id(bytes: [u8; 16]) -> String {
     let value = u128::from_be_bytes(bytes);
-    let version = value & !(0xf << 76) | 4 << 76;
-    format!("{:032x}", version & !(0b11 << 62) | 0b10 << 62)
+    let version = (value & !(0xf << 76)) | (4 << 76);
+    format!("{:032x}", (version & !(0b11 << 62)) | (0b10 << 62))
 }
 
 fn hosts(hostname: &str) -> String {
