@@ -1,7 +1,7 @@
 import { untilAborted } from '../base/index.ts'
 import { type RunEnd, type RunRequest, runCode, STREAMS, type Vm } from '../vm/index.ts'
-import { parseDisplayedValue } from './displayed-value.ts'
-import type { DisplayedValue, RunCodeOptions } from './options.ts'
+import { parseDisplayedValue, resultRoom } from './displayed-value.ts'
+import type { DisplayedValue, OutputCallback, RunCodeOptions } from './options.ts'
 import { collectOutput } from './output.ts'
 
 /** What one run gave, before timing and source are added. */
@@ -33,19 +33,32 @@ const GRACE_MS = 15_000
 export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): RunCall {
   const { signal } = callbacks
   const results: DisplayedValue[] = []
+  const room = resultRoom()
   const watch = new UserCode()
   const delivery = new OrderedDelivery(watch, callbacks.onResult, (error) => fail(error))
   const exchange = runCode(vm.channel, request, ({ data }) => {
-    const value = parseDisplayedValue(data)
+    const value = parseDisplayedValue(data, room)
+    if (value === undefined) return
     results.push(value)
     delivery.push(value)
   })
   let failure: { readonly error: unknown } | undefined
+  let announceFailure: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_, reject) => {
+    announceFailure = reject
+  })
+  // A run that fails before anyone waits for this is told by its own error.
+  failed.catch(() => undefined)
   const fail = (error: unknown): void => {
     failure ??= { error }
     // From here on the channel itself watches over the answer (`cancelTimeoutMs`).
     exchange.cancel()
+    // Nobody wants the rest: a callback that never returns must not hold back the guest's answer, nor the next call.
+    for (const stream of [STREAMS.stdout, STREAMS.stderr]) void exchange.readable(stream).return?.()
+    announceFailure(failure.error)
   }
+  const whileWanted = (callback: OutputCallback | undefined): OutputCallback | undefined =>
+    callback && (async (text, bytes) => (failure === undefined ? await callback(text, bytes) : undefined))
   const limit = new ResponseLimit(watch, () => {
     vm.end(`it did not answer ${GRACE_MS / 1000} s after the end of a program was due`)
   })
@@ -56,7 +69,7 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
     const output = await collectOutput(exchange.readable(STREAMS[stream]), {
       name: stream,
       limit: stream === 'stdout' ? request.stdoutLimit : request.stderrLimit,
-      callback: stream === 'stdout' ? callbacks.onStdout : callbacks.onStderr,
+      callback: whileWanted(stream === 'stdout' ? callbacks.onStdout : callbacks.onStderr),
       onCallback: (change) => watch.change(change),
       onCallbackError: fail,
     })
@@ -69,12 +82,12 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
     outputs.catch(() => undefined)
     try {
       const end = await exchange.response
-      const [stdout, stderr] = await outputs
-      await delivery.drained()
+      const [stdout, stderr] = await Promise.race([outputs, failed])
+      await Promise.race([delivery.drained(), failed])
       if (failure !== undefined) throw failure.error
       return { end, stdout, stderr, results }
     } catch (error) {
-      throw failure !== undefined && error !== failure.error ? failure.error : await vm.explain(error, true)
+      throw failure === undefined ? await vm.explain(error, true) : failure.error
     } finally {
       limit.stop()
     }
