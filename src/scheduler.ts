@@ -5,6 +5,7 @@ import { type Image, openImage } from './image/index.ts'
 import { type AcceleratorVerdict, decideAccelerator, planVm, type VmPlan } from './qemu/index.ts'
 import {
   checkCode,
+  checkRunCodeOptions,
   type ResolvedSandboxOptions,
   resolveSandboxOptions,
   type RunCodeOptions,
@@ -46,7 +47,7 @@ export class Scheduler implements AsyncDisposable {
   readonly #options: ResolvedSchedulerOptions
   readonly #paths: HostPaths
   readonly #live = new Set<Sandbox>()
-  readonly #launches = new Set<Promise<unknown>>()
+  readonly #launches = new Map<Promise<unknown>, AbortController>()
   readonly #closing = new AbortController()
   #foundation: Promise<Foundation> | undefined
   #closed: Promise<void> | undefined
@@ -68,6 +69,11 @@ export class Scheduler implements AsyncDisposable {
     const startedAt = performance.now()
     const { onStdout, onStderr, onResult, ...sandboxOptions } = options
     const source = checkCode(code)
+    checkRunCodeOptions({
+      ...(onStdout === undefined ? {} : { onStdout }),
+      ...(onStderr === undefined ? {} : { onStderr }),
+      ...(onResult === undefined ? {} : { onResult }),
+    })
     const sandbox = await this.create({ ...sandboxOptions, idleTimeoutMs: 0 })
     let result: RunResult
     let executedAt: number
@@ -100,14 +106,19 @@ export class Scheduler implements AsyncDisposable {
     const resolved = resolveSandboxOptions(options, this.#options)
     throwIfAborted(resolved.signal)
     this.#throwIfClosed()
-    const launch = this.#launch(resolved)
-    this.#launches.add(launch)
+    // Not AbortSignal.any: a signal that lives as long as the scheduler would remember each launch for ever.
+    const ending = new AbortController()
+    const onAbort = (): void => ending.abort(resolved.signal?.reason)
+    resolved.signal?.addEventListener('abort', onAbort, { once: true })
+    const launch = this.#launch(resolved, ending.signal)
+    this.#launches.set(launch, ending)
     try {
       return await launch
     } catch (error) {
-      if (this.#closed !== undefined && !resolved.signal?.aborted) this.#throwIfClosed()
+      if (!resolved.signal?.aborted) this.#throwIfClosed()
       throw error
     } finally {
+      resolved.signal?.removeEventListener('abort', onAbort)
       this.#launches.delete(launch)
     }
   }
@@ -118,7 +129,12 @@ export class Scheduler implements AsyncDisposable {
    */
   async ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#throwIfClosed()
-    await this.#found(options.signal)
+    try {
+      await this.#found(options.signal)
+    } catch (error) {
+      if (options.signal?.aborted !== true) this.#throwIfClosed()
+      throw error
+    }
   }
 
   stats(): SchedulerStats {
@@ -142,14 +158,15 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #shutDown(): Promise<void> {
-    this.#closing.abort(new Error('the scheduler was closed'))
-    await Promise.allSettled(this.#launches)
+    const reason = new Error('the scheduler was closed')
+    this.#closing.abort(reason)
+    for (const ending of this.#launches.values()) ending.abort(reason)
+    // The foundation, too: its probe starts a VM.
+    await Promise.allSettled([this.#foundation, ...this.#launches.keys()])
     await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
   }
 
-  async #launch(options: ResolvedSandboxOptions): Promise<Sandbox> {
-    const signal =
-      options.signal === undefined ? this.#closing.signal : AbortSignal.any([options.signal, this.#closing.signal])
+  async #launch(options: ResolvedSandboxOptions, signal: AbortSignal): Promise<Sandbox> {
     const vm = await launchVm(await this.#plan(options, signal), {
       language: options.language,
       // The name says nothing about the host, and differs between any two VMs.

@@ -2,6 +2,7 @@ export { CallQueue } from './call-queue.ts'
 export { checkCode, checkEnv, INPUT_LIMITS } from './input-checks.ts'
 export { detectLanguage, LANGUAGE_NAMES, LANGUAGES, type Language, parseLanguage } from './language.ts'
 export {
+  checkRunCodeOptions,
   type DisplayedValue,
   limits,
   type OutputCallback,
