@@ -29,6 +29,15 @@ describe('CallQueue', () => {
     leaveNext()
   })
 
+  it('lets all in when there is nothing left to take turns on', async () => {
+    const queue = new CallQueue()
+    await queue.enter(undefined)
+    const waiting = [queue.enter(undefined), queue.enter(undefined)]
+    queue.open()
+    await Promise.all(waiting)
+    await queue.enter(undefined)
+  })
+
   it('refuses to let the number of waiters grow without bound', async () => {
     const queue = new CallQueue()
     await queue.enter(undefined)

@@ -11,11 +11,12 @@ interface Waiter {
 export class CallQueue {
   readonly #waiting: Waiter[] = []
   #busy = false
+  #open = false
 
   /** Waits for the turn; the returned function ends it and must be called once. */
   async enter(signal: AbortSignal | undefined): Promise<() => void> {
     throwIfAborted(signal)
-    if (this.#busy) await this.#turn(signal)
+    if (this.#busy && !this.#open) await this.#turn(signal)
     this.#busy = true
     let left = false
     return () => {
@@ -23,6 +24,12 @@ export class CallQueue {
       left = true
       this.#leave()
     }
+  }
+
+  /** There is nothing left to take turns on: all who wait are let in, and so is whoever comes. */
+  open(): void {
+    this.#open = true
+    for (const { admit } of this.#waiting.splice(0)) admit()
   }
 
   async #turn(signal: AbortSignal | undefined): Promise<void> {

@@ -25,6 +25,23 @@ describe('resolveSandboxOptions', () => {
     )
   })
 
+  const circular: { self?: unknown } = {}
+  circular.self = circular
+  it.each([
+    [Number.NaN, 'got NaN'],
+    [Number.POSITIVE_INFINITY, 'got Infinity'],
+    [[256], 'got an array'],
+    [{ a: 1n }, 'got an object'],
+    [circular, 'got an object'],
+    ['256', 'got "256"'],
+    [256n, 'got 256n'],
+    [null, 'got null'],
+  ])('names what was given, whatever it is: %#', (memoryMb, given) => {
+    expect(() => resolveSandboxOptions({ memoryMb } as unknown as SandboxOptions, defaults)).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining(given) }),
+    )
+  })
+
   it('says what was expected and what was given', () => {
     expect(() => resolveSandboxOptions({ memoryMb: 64 }, defaults)).toThrow(/memoryMb: .*128.*, got 64/)
   })

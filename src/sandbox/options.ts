@@ -158,6 +158,9 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 function shortly(value: unknown): string {
   if (typeof value === 'function') return 'a function'
-  const text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value))
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  // JSON has no word for NaN and the infinities: it would say null.
+  const text =
+    typeof value === 'bigint' ? `${value}n` : typeof value === 'string' ? JSON.stringify(value) : String(value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }

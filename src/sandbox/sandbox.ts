@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
 import { InvalidInputError, ProtocolError, SandboxClosedError, VmLostError } from '../base/index.ts'
 import type { LaunchTiming, RunEnd, Vm, VmEnd } from '../vm/index.ts'
 import { CallQueue } from './call-queue.ts'
@@ -40,6 +41,8 @@ const DEFAULT_CONTEXT = 'default'
 /** Contexts that one sandbox keeps queues for; the agent has the same bound on interpreters. */
 const MAX_CONTEXTS = 64
 
+const idleTimeout = z.strictObject({ idleTimeoutMs: limits.idleTimeoutMs })
+
 /** A VM with interpreters whose state lives from call to call. Made by `Scheduler.create`. */
 export class Sandbox implements AsyncDisposable {
   readonly id: string = randomUUID()
@@ -64,6 +67,8 @@ export class Sandbox implements AsyncDisposable {
     this.closed = vm.ended.then((end) => {
       clearTimeout(this.#idleTimer)
       this.#end ??= endOf(end)
+      // Each that waited finds the sandbox ended, even if the call before it is held up by a callback of its own.
+      for (const queue of this.#queues.values()) queue.open()
       return this.#end
     })
     vm.unref()
@@ -107,7 +112,7 @@ export class Sandbox implements AsyncDisposable {
    * @param ms milliseconds, at most 86 400 000; 0 = never
    */
   setTimeout(ms: number): void {
-    parseOptions(limits.idleTimeoutMs, ms)
+    parseOptions(idleTimeout, { idleTimeoutMs: ms })
     this.#idleTimeoutMs = ms
     if (this.#calls === 0 && this.#end === undefined) this.#armIdleTimer()
   }

@@ -60,6 +60,19 @@ describe('a session', () => {
     expect((await sandbox.runCode('print("next")')).stdout).toBe('next\n')
   })
 
+  it('an aborted call frees its context although its callback never returns', async () => {
+    const controller = new AbortController()
+    const call = sandbox.runCode('for _ in range(100_000): print("x" * 9)', {
+      signal: controller.signal,
+      onStdout: async () => {
+        controller.abort(new Error('enough'))
+        await new Promise(() => undefined)
+      },
+    })
+    await expect(call).rejects.toMatchObject({ code: 'ABORTED' })
+    expect((await sandbox.runCode('print("next")')).stdout).toBe('next\n')
+  })
+
   it('a callback that throws fails the call and nothing else', async () => {
     const call = sandbox.runCode('import time\nprint("up", flush=True)\ntime.sleep(60)', {
       onStdout: () => {
