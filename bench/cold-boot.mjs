@@ -21,7 +21,7 @@ const paths = resolvePaths(process.env)
 const image = await openImage({ paths, env: process.env })
 const verdict = await decideAccelerator({ requested: 'auto', image, paths, env: process.env, jail: 'required', logger: createLogger('silent'), signal: new AbortController().signal })
 const plan = planVm({ image, verdict, memoryMb: 256, cpus: 1, verbose: false })
-const argv = renderQemuArguments({ ...plan, jail: { kind: 'off' } })
+const argv = renderQemuArguments({ ...plan, jail: { kind: 'off', user: { kind: 'user' } } })
 const scheduler = new Scheduler()
 
 const series = {}
