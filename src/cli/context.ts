@@ -6,8 +6,8 @@ export interface CliContext {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: Writable & { readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean }
-  /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP, and when the output can no longer be written. */
   readonly signal: AbortSignal
-  /** Sets the exit code of the process; the highest one set wins. */
+  /** Sets the exit code of the process; the highest one set wins, but for that of an interruption. */
   readonly exit: (code: number) => void
 }

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
 import { dirname } from 'node:path'
-import { DependencyError, type Logger, SandboxError } from '../base/index.ts'
+import { DependencyError, type Logger, SandboxError, throwIfAborted } from '../base/index.ts'
 import {
   type BubblewrapFact,
   findBubblewrap,
@@ -119,6 +119,7 @@ async function qemuFacts(
     })
     return [qemuFact(verdict), acceleratorFact(verdict)]
   } catch (error) {
+    throwIfAborted(options.signal)
     const id = error instanceof DependencyError && error.details.dependency === 'qemu' ? 'qemu' : 'accelerator'
     return [failure(id, error, 'sbx image verify')]
   }

@@ -13,5 +13,10 @@ export function withRunImplied(args: readonly string[], commands: readonly strin
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+  try {
+    return statSync(path).isFile()
+  } catch {
+    // Whatever cannot be looked at, such as code where a name should be, is for the command line's own check to refuse.
+    return false
+  }
 }

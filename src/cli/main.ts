@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { registerCompletionCommand } from './completion-command.ts'
@@ -7,13 +8,10 @@ import { registerDoctorCommand } from './doctor-command.ts'
 import { registerImageCommands } from './image-command.ts'
 import { withRunImplied } from './implied-run.ts'
 import { registerRunCommand } from './run-command.ts'
-import { exitCodeOf, explainError } from './terminal.ts'
+import { exitCodeOf, explainError, FAILURE, outputExitCode } from './terminal.ts'
 
 /** Exit code of a command line that makes no sense. */
 const USAGE = 2
-
-/** 128 + SIGPIPE: what a program exits with whose reader has left. */
-const BROKEN_PIPE = 141
 
 function buildProgram(context: CliContext): Command {
   const program = new Command('sbx')
@@ -30,9 +28,19 @@ function buildProgram(context: CliContext): Command {
 
 async function main(): Promise<void> {
   const interrupt = new AbortController()
-  let exitCode = 0
+  // Every run under way listens; how many there are is the command line's business.
+  setMaxListeners(0, interrupt.signal)
+  let worst = 0
+  let interrupted: number | undefined
+  // Set at once: a stream may break after the command is done.
   const exit = (code: number): void => {
-    exitCode = Math.max(exitCode, code)
+    worst = Math.max(worst, code)
+    process.exitCode = interrupted ?? worst
+  }
+  const stop = (code: number, reason: Error): void => {
+    interrupted ??= code
+    exit(code)
+    interrupt.abort(reason)
   }
   for (const [signal, code] of [
     ['SIGINT', 130],
@@ -42,15 +50,15 @@ async function main(): Promise<void> {
     process.on(signal, () => {
       // The second one does not wait for anything: the VMs die with this process.
       if (interrupt.signal.aborted) process.exit(code)
-      exit(code)
-      interrupt.abort(new Error(`interrupted by ${signal}`))
+      stop(code, new Error(`interrupted by ${signal}`))
     })
   }
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    exit(BROKEN_PIPE)
-    interrupt.abort(error)
+  process.stdout.on('error', (error) => {
+    if (outputExitCode(error) === FAILURE) process.stderr.write(`sbx: stdout cannot be written: ${error.message}\n`)
+    stop(outputExitCode(error), error)
   })
+  // Nobody is left to be told.
+  process.stderr.on('error', (error) => stop(outputExitCode(error), error))
   const context: CliContext = {
     env: process.env,
     stdin: process.stdin,
@@ -73,7 +81,6 @@ async function main(): Promise<void> {
       exit(exitCodeOf(error))
     }
   }
-  process.exitCode = exitCode
 }
 
 function packageVersion(): string {

@@ -1,14 +1,15 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { createLogger, InvalidInputError, logLevelFrom } from '../base/index.ts'
+import { createLogger, untilAborted } from '../base/index.ts'
 import { LANGUAGE_NAMES, type RunResult } from '../sandbox/index.ts'
 import { Scheduler } from '../scheduler.ts'
 import { ACCELERATORS, type Accelerator } from '../scheduler-options.ts'
 import type { CliContext } from './context.ts'
 import { parseDuration } from './duration.ts'
 import { OrderedOutput } from './ordered-output.ts'
+import { environmentOf } from './run-environment.ts'
 import { type RunSource, readSources } from './run-sources.ts'
-import { exitCodeOf, explainError, writeAll } from './terminal.ts'
+import { exitCodeOf, explainError, printable } from './terminal.ts'
 
 interface RunFlags {
   readonly code: readonly string[]
@@ -46,16 +47,17 @@ export function registerRunCommand(program: Command, context: CliContext): void 
 }
 
 async function runCommand(files: readonly string[], flags: RunFlags, context: CliContext): Promise<void> {
-  const sources = await readSources({ codes: flags.code, files, language: flags.language }, context.stdin)
+  const reading = readSources({ codes: flags.code, files, language: flags.language }, context.stdin)
+  const sources = await untilAborted(reading, context.signal, () => context.stdin.destroy())
   const env = environmentOf(flags.env, context.env)
   await using scheduler = new Scheduler({
     ...(flags.accelerator === undefined ? {} : { accelerator: flags.accelerator }),
-    logger: createLogger(flags.debug === true ? 'debug' : (logLevelFrom(context.env) ?? 'silent')),
+    ...(flags.debug === true ? { logger: createLogger('debug') } : {}),
   })
   const output = new OrderedOutput(sources.length, context)
   const runOne = async (source: RunSource, index: number): Promise<void> => {
-    const say = (text: string): void => {
-      if (flags.quiet !== true) void output.write(index, 'stderr', text)
+    const say = async (text: string): Promise<void> => {
+      if (flags.quiet !== true) await output.write(index, 'stderr', text)
     }
     try {
       const result = await scheduler.run(source.code, {
@@ -65,7 +67,9 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
         ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
         ...(flags.memory === undefined ? {} : { memoryMb: flags.memory }),
         ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
-        ...(flags.debug === true ? { onBootLog: (line: string) => void writeAll(context.stderr, `${line}\n`) } : {}),
+        ...(flags.debug === true
+          ? { onBootLog: (line: string) => void context.stderr.write(`${printable(line)}\n`) }
+          : {}),
         ...(flags.json === true
           ? {}
           : {
@@ -74,8 +78,8 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
             }),
       })
       if (flags.json === true) await output.write(index, 'stdout', `${JSON.stringify(result)}\n`)
-      else for (const note of notesOn(result, flags)) say(note)
-      if (flags.debug === true) say(timingLine(result))
+      else for (const note of notesOn(result, flags)) await say(note)
+      if (flags.debug === true) await say(timingLine(result))
       context.exit(result.exitCode)
     } catch (error) {
       // An aborted run is the user's own doing; the first error of each source is told where its output would stand.
@@ -115,22 +119,6 @@ function notesOn(result: RunResult, flags: RunFlags): readonly string[] {
 function timingLine(result: RunResult): string {
   const phases = Object.entries(result.timing).map(([phase, ms]) => `${phase}=${Number(ms).toFixed(1)}`)
   return `[timing] source=${result.source} ${phases.join(' ')}\n`
-}
-
-function environmentOf(entries: readonly string[], environment: NodeJS.ProcessEnv): Record<string, string> {
-  const env: Record<string, string> = {}
-  for (const entry of entries) {
-    const equals = entry.indexOf('=')
-    const name = equals === -1 ? entry : entry.slice(0, equals)
-    const value = equals === -1 ? environment[name] : entry.slice(equals + 1)
-    if (value === undefined) {
-      throw new InvalidInputError(`-e ${name}: expected NAME=VALUE, or the name of a variable that is set here`, {
-        field: `env.${name}`,
-      })
-    }
-    env[name] = value
-  }
-  return env
 }
 
 function collect(value: string, previous: readonly string[]): readonly string[] {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { errnoOf, InvalidInputError } from '../base/index.ts'
 import { detectLanguage, INPUT_LIMITS, type Language, parseLanguage } from '../sandbox/index.ts'
 
@@ -42,7 +42,7 @@ export async function readSources(
     language: given ?? detectLanguage('', code) ?? 'python',
   }))
   for (const file of files) {
-    const code = file === '-' ? await readStream(stdin) : await readProgram(file)
+    const code = file === '-' ? await readStream(stdin, 'stdin') : await readProgram(file)
     sources.push({ name: file, code, language: given ?? detectLanguage(file, code) ?? 'python' })
   }
   return sources
@@ -50,7 +50,8 @@ export async function readSources(
 
 async function readProgram(file: string): Promise<string> {
   try {
-    return decode(await readFile(file), file)
+    // Not readFile: what is named may have no end.
+    return await readStream(createReadStream(file), file)
   } catch (error) {
     if (error instanceof InvalidInputError) throw error
     const code = errnoOf(error)
@@ -60,20 +61,20 @@ async function readProgram(file: string): Promise<string> {
   }
 }
 
-async function readStream(stream: AsyncIterable<unknown>): Promise<string> {
+async function readStream(stream: AsyncIterable<unknown>, name: string): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of stream) {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
     size += bytes.byteLength
     if (size > INPUT_LIMITS.codeBytes + 3) {
-      throw new InvalidInputError(`The program on stdin is longer than ${INPUT_LIMITS.codeBytes} bytes`, {
+      throw new InvalidInputError(`${name} is not a program: expected at most ${INPUT_LIMITS.codeBytes} bytes`, {
         field: 'files',
       })
     }
     chunks.push(bytes)
   }
-  return decode(Buffer.concat(chunks), '-')
+  return decode(Buffer.concat(chunks), name)
 }
 
 function decode(bytes: Uint8Array, name: string): string {

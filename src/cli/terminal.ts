@@ -1,16 +1,24 @@
 import type { Writable } from 'node:stream'
-import { BootError, EXIT_CODES, SandboxError, VmLostError } from '../base/index.ts'
+import { BootError, errnoOf, EXIT_CODES, SandboxError, VmLostError } from '../base/index.ts'
 
 /** Exit code when the tool itself failed for a reason that is not one of its own errors. */
-const FAILURE = 125
+export const FAILURE = 125
+
+/** 128 + SIGPIPE: what a program exits with whose reader has left. */
+const BROKEN_PIPE = 141
 
 /** Lines of boot log and stderr shown with an error; `--debug` shows everything. */
 const TAIL_LINES = 15
 
+/** Characters shown of each of them. */
+const LINE_CHARACTERS = 500
+
 /** What an error says on the terminal: the message, how to mend it, and the last words of the VM. */
 export function explainError(error: unknown): string {
+  // The stream itself tells `main`, which says it once.
+  if (error instanceof OutputError) return ''
   if (!isSandboxError(error)) return `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
-  const lines = [`sbx: ${error.message}`]
+  const lines = `sbx: ${error.message}`.split('\n').map(printable)
   const details: Readonly<Record<string, unknown>> = { ...error.details }
   const fix = details['fix']
   if (typeof fix === 'string' && !error.message.includes(fix)) lines.push(`sbx: to mend it: ${fix}`)
@@ -22,8 +30,17 @@ export function explainError(error: unknown): string {
 
 /** The exit code of an error that ended the command. */
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof OutputError) return outputExitCode(error.cause)
   return isSandboxError(error) ? EXIT_CODES[error.code] : FAILURE
 }
+
+/** The exit code of a command whose output cannot be written. */
+export function outputExitCode(error: unknown): number {
+  return errnoOf(error) === 'EPIPE' ? BROKEN_PIPE : FAILURE
+}
+
+/** stdout or stderr can no longer be written. */
+class OutputError extends Error {}
 
 // `instanceof` alone leaves the type parameter open.
 function isSandboxError(error: unknown): error is SandboxError {
@@ -33,18 +50,18 @@ function isSandboxError(error: unknown): error is SandboxError {
 /** Writes and waits until the stream wants more: a slow terminal or pipe slows the program down. */
 export async function writeAll(stream: Writable, chunk: Uint8Array | string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    stream.write(chunk, (error) => (error ? reject(error) : resolve()))
+    stream.write(chunk, (error) => (error ? reject(new OutputError(error.message, { cause: error })) : resolve()))
   })
 }
 
 function quoted(label: string, text: unknown): readonly string[] {
   if (typeof text !== 'string' || text.trim() === '') return []
   const lines = text.trimEnd().split('\n').slice(-TAIL_LINES)
-  return lines.map((line) => `  ${label} | ${printable(line)}`)
+  return lines.map((line) => `  ${label} | ${printable(line).slice(0, LINE_CHARACTERS)}`)
 }
 
-// Text from the guest or from QEMU: it may not move the cursor or change the terminal.
-function printable(line: string): string {
+/** Text from the guest or from QEMU, one line: it may not move the cursor or change the terminal. */
+export function printable(line: string): string {
   // oxlint-disable-next-line no-control-regex
-  return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '·').slice(0, 500)
+  return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '·')
 }

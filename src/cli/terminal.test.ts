@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest'
+import { BootError } from '../base/index.ts'
+import { explainError } from './terminal.ts'
+
+describe('explainError', () => {
+  it('lets nothing that a guest said reach the terminal as a command', () => {
+    const details = { phase: 'hello', bootLog: 'log \u001b[2J', stderr: '\u009b1A' }
+    const text = explainError(new BootError('first \u001b]0;title\u0007\nsecond \r', details))
+    // oxlint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+    expect(text.split('\n').slice(0, 2)).toEqual(['sbx: first ·]0;title·', 'second ·'])
+  })
+})
