@@ -18,6 +18,7 @@ const ARGV: Readonly<Record<CaseLanguage, readonly string[]>> = {
     '--smol',
     '--no-install',
     '--no-env-file',
+    '--config=/dev/null',
     'run',
     `${GUEST_DIRECTORY}/javascript/repl.ts`,
   ],

@@ -164,6 +164,13 @@ export const javascriptCases: readonly Case[] = [
     },
     { code: 'process = require("node:process")', expect: { exitCode: 0 } },
   ]),
+  javascript('a bunfig.toml in the home directory is left alone when the REPL starts', [
+    {
+      code: 'await Bun.write("bunfig.toml", `preload = ["/home/user/first.js"]`); await Bun.write("first.js", "globalThis.planted = 1"); process.kill(process.pid, 9)',
+      expect: { exitCode: 137, reason: 'signal' },
+    },
+    { code: 'typeof planted', expect: { exitCode: 0, results: [/^"?undefined"?$/] } },
+  ]),
   javascript('output of awkward sizes is exact', [
     ...[65_535, 65_536, 65_537].map((size) => ({
       code: `console.log("x".repeat(${size - 1}))`,

@@ -18,7 +18,8 @@ pub fn argv(language: Language, directory: &Path) -> Vec<String> {
         }
         Language::Javascript => {
             let repl = program("javascript/repl.ts");
-            ["/usr/local/bin/bun", "--smol", "--no-install", "--no-env-file", "run", &repl].map(str::to_owned).to_vec()
+            let options = ["--smol", "--no-install", "--no-env-file", "--config=/dev/null"];
+            ["/usr/local/bin/bun"].into_iter().chain(options).chain(["run", &repl]).map(str::to_owned).collect()
         }
         Language::Bash => {
             let library = program("bash/repl.so");
