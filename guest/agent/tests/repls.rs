@@ -180,7 +180,9 @@ fn a_repl_that_breaks_the_protocol_is_killed() {
     for code in [
         "printf 'Q\\0\\0\\0\\0' >&3; sleep 300",
         "printf 'O\\xff\\xff\\xff\\xff' >&3; sleep 300",
-        "emit D 999; sleep 300",
+        "emit D ${mark}999; sleep 300",
+        "emit D 0123456789abcdef0; sleep 300",
+        "emit X 0123456789abcdef; sleep 300",
         "emit R ''; sleep 300",
         "exec 3>&-; exec sleep 300",
     ] {
@@ -194,12 +196,41 @@ fn a_repl_that_breaks_the_protocol_is_killed() {
 #[test]
 fn displayed_values_and_the_error_are_passed_on_within_bounds() {
     let mut host = Host::start();
-    let (heard, result) = run(&mut host, "emit O '{\"text/plain\":\"1\"}'; emit X '{\"name\":\"E\"}'; status=1");
+    let (heard, result) =
+        run(&mut host, "emit O $mark'{\"text/plain\":\"1\"}'; emit X $mark'{\"name\":\"E\"}'; status=1");
     assert_eq!(heard.events, [json!({ "event": "result", "data": "{\"text/plain\":\"1\"}" })]);
     assert_eq!(result["error"], "{\"name\":\"E\"}");
-    let (heard, result) = run(&mut host, "for i in {1..300}; do emit O $i; done");
+    let (heard, result) = run(&mut host, "for i in {1..300}; do emit O $mark$i; done");
     assert_eq!(heard.events.len(), 256);
     assert!(result.get("error").is_none());
+    host.close();
+}
+
+#[test]
+fn what_a_program_forges_counts_for_its_own_run_alone() {
+    let mut host = Host::start();
+    // The program's own end comes after the forged one, when the next run waits or has begun.
+    let (_, forged) = run(&mut host, "emit D ${mark}7; mkfifo ~/gate; read -r line < ~/gate; echo late");
+    assert_eq!(ending(&forged).0, 7);
+    let next = run_request(&mut host, "main", "echo next; sleep 300", 0);
+    let open = host.exec("until [ -p ~/gate ]; do :; done; echo > ~/gate");
+    host.result(open);
+    let (heard, result) = host.result(next);
+    assert_eq!((text(&heard.stdout), ending(&result)), ("late\n", (137, "signal", "reset")));
+    host.close();
+}
+
+#[test]
+fn what_displays_after_its_run_is_not_seen_and_harms_nothing() {
+    let mut host = Host::start();
+    let (heard, _) = run(&mut host, "mkfifo ~/gate; (read -r line < ~/gate; emit O ${mark}1; echo > ~/gate) & x=5");
+    assert!(heard.events.is_empty());
+    let between = host.exec("echo > ~/gate; read -r line < ~/gate");
+    host.result(between);
+    run(&mut host, "(read -r line < ~/gate; emit O ${mark}1; echo > ~/gate) & :");
+    let (heard, result) = run(&mut host, "echo > ~/gate; read -r line < ~/gate; echo $x");
+    assert_eq!((text(&heard.stdout), ending(&result)), ("5\n", (0, "exit", "kept")));
+    assert!(heard.events.is_empty());
     host.close();
 }
 

@@ -24,6 +24,9 @@
 /* Bytes of seed at the beginning of an `S` message. */
 #define SEED_LENGTH 32
 
+/* A program comes with a mark, and what is said about its run begins with it. */
+#define MARK_LENGTH 16
+
 /* A program is shown by this name in messages ("bash: line 1: ..."), as $0 is. */
 #define PROGRAM_NAME "bash"
 
@@ -31,6 +34,7 @@
 #define JUMPED_FROM_EXIT 100
 
 static pid_t owner;
+static char mark[MARK_LENGTH];
 static int saved_descriptors[3];
 static SigHandler *interrupt_handler;
 static volatile int running; /* A program is running, and `top_level` is ours. */
@@ -184,9 +188,10 @@ static int run_program(char *text) {
 }
 
 static void report_end(int status) {
-  char digits[16];
-  int length = snprintf(digits, sizeof digits, "%d", status & 0xff);
-  wire_send('D', digits, (uint32_t)length);
+  char report[MARK_LENGTH + 4];
+  memcpy(report, mark, MARK_LENGTH);
+  int length = snprintf(report + MARK_LENGTH, 4, "%d", status & 0xff);
+  wire_send('D', report, (uint32_t)(MARK_LENGTH + length));
 }
 
 static void serve_program(char *text) {
@@ -224,7 +229,11 @@ static void serve(void) {
   struct message message;
   while (wire_receive(&message, on_idle_signal)) {
     if (message.kind == 'C') {
-      serve_program(message.payload); /* parse_and_execute frees the text. */
+      if (message.length < MARK_LENGTH)
+        return;
+      memcpy(mark, message.payload, MARK_LENGTH);
+      serve_program(savestring(message.payload + MARK_LENGTH)); /* parse_and_execute frees the text. */
+      xfree(message.payload);
       continue;
     }
     if (message.kind == 'E')

@@ -65,11 +65,11 @@ int wire_receive(struct message *message, void (*interrupted)(void)) {
 
 void wire_send(char kind, const char *payload, uint32_t length) {
   /* Everything this REPL says is short, so one write on a socket takes it whole or fails. */
-  char frame[HEADER_LENGTH + 16];
+  char frame[HEADER_LENGTH + 32];
   frame[0] = kind;
   frame[1] = (char)(length & 0xff);
   frame[2] = frame[3] = frame[4] = 0;
-  if (length > 16)
+  if (length > 32)
     _exit(EXIT_PROTOCOL);
   memcpy(frame + HEADER_LENGTH, payload, length);
   ssize_t sent;

@@ -45,7 +45,7 @@ class Session {
   }
 
   receive({ kind, payload }: Message): void {
-    if (kind === 'C') this.#begin(decode(payload))
+    if (kind === 'C') this.#begin(this.#wire.beginRun(payload))
     else if (kind === 'E') this.#callEntries.push(parseEntry(decode(payload)))
     else if (kind === 'S') this.#resume(payload)
     else process.reallyExit(1)
@@ -57,13 +57,13 @@ class Session {
     this.#listen()
     process.exitCode = 0
     const run = new Run(++this.#count, {
-      display: async (value) => this.#wire.send('O', await encodeBundle(value)),
+      display: async (value) => this.#wire.report('O', await encodeBundle(value)),
       end: (exitCode, failure) => {
         this.#run = undefined
         if (failure) this.#report(failure)
         const code = this.#runExitListeners(exitCode)
         setEntries(previous)
-        this.#wire.send('D', String(code))
+        this.#wire.report('D', String(code))
       },
     })
     this.#run = run
@@ -71,7 +71,7 @@ class Session {
   }
 
   #report(failure: Failure): void {
-    this.#wire.send('X', stringify(failure))
+    this.#wire.report('X', stringify(failure))
     writeError(failure.traceback)
   }
 
@@ -141,7 +141,7 @@ class Session {
     }
     Object.defineProperty(require, 'main', { value: module, configurable: true })
     const display = async (...values: unknown[]) => {
-      for (const value of values) this.#wire.send('O', await encodeBundle(value))
+      for (const value of values) this.#wire.report('O', await encodeBundle(value))
     }
     defineGlobals({ require, module, exports: module.exports, __filename: module.filename, __dirname: HOME, display })
     process.exit = (code?: number | string | null) => this.#exit(code)

@@ -15,6 +15,9 @@ const EXIT_PROTOCOL = 76
 
 const HEADER_LENGTH = 5
 
+/** A program comes with a mark, and what is said about its run begins with it. */
+const MARK_LENGTH = 16
+
 const { DataView, String, Uint8Array } = globalThis
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -29,6 +32,7 @@ export class Wire {
   readonly #descriptor: number
   readonly #receive: (message: Message) => void
   #pending = new Uint8Array(0)
+  #mark = ''
 
   private constructor(receive: (message: Message) => void) {
     this.#descriptor = duplicateOutOfReach(AGENT_DESCRIPTOR)
@@ -51,6 +55,17 @@ export class Wire {
       // Bun takes a descriptor here; its types know only of host and path.
     } as unknown as Parameters<typeof Bun.connect>[0])
     return wire
+  }
+
+  /** Takes the mark off a `C` message; gives the source. */
+  beginRun(payload: Uint8Array): string {
+    this.#mark = decode(payload.subarray(0, MARK_LENGTH))
+    return decode(payload.subarray(MARK_LENGTH))
+  }
+
+  /** Sends a message about the run. */
+  report(kind: string, text: string): void {
+    this.send(kind, this.#mark + text)
   }
 
   send(kind: string, text = ''): void {

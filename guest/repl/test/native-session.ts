@@ -13,6 +13,9 @@ const LADDER = [
 
 const DEFAULT_TIMEOUT_MS = 30_000
 
+/** What the reports about a run begin with. */
+const MARK = '0123456789abcdef'
+
 /** How often the pipes are emptied while a program runs. The agent polls descriptors; a test may look again. */
 const DRAIN_INTERVAL_MS = 5
 
@@ -38,7 +41,7 @@ export class NativeSession implements AsyncDisposable {
   async run(call: CaseCall): Promise<NativeResult> {
     const repl = (this.#repl ??= await NativeRepl.start(this.#language, this.#setup))
     for (const [name, value] of Object.entries(call.env ?? {})) repl.send('E', `${name}=${value}`)
-    repl.send('C', call.code)
+    repl.send('C', MARK + call.code)
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
     const results: string[] = []
     let errorName: string | null = null
@@ -60,9 +63,12 @@ export class NativeSession implements AsyncDisposable {
         errorName,
       })
       if (message === null) return end(...(await this.#bury(repl)))
-      if (message?.kind === 'D') return end(Number(message.text), 'exit')
-      if (message?.kind === 'O') results.push((JSON.parse(message.text) as { 'text/plain': string })['text/plain'])
-      if (message?.kind === 'X') errorName = (JSON.parse(message.text) as { name: string }).name
+      if (message !== undefined && !message.text.startsWith(MARK))
+        throw new Error(`a report without mark: ${message.kind}`)
+      const report = message?.text.slice(MARK.length) ?? ''
+      if (message?.kind === 'D') return end(Number(report), 'exit')
+      if (message?.kind === 'O') results.push((JSON.parse(report) as { 'text/plain': string })['text/plain'])
+      if (message?.kind === 'X') errorName = (JSON.parse(report) as { name: string }).name
       const step = LADDER[climbed]
       if (step && Date.now() - start >= (call.timeoutMs ?? DEFAULT_TIMEOUT_MS) + step.afterMs) {
         climbed += 1

@@ -12,8 +12,8 @@ use super::poller::{Interest, Owner, Part, Poller, Watched};
 use crate::clock;
 use crate::process::launch::exec_outcome;
 use crate::process::{ExecFailure, Launched};
-use crate::repl::message::encode;
-use crate::repl::{Decoder, Message, ProtocolBreak};
+use crate::repl::message::{encode, MARK_BYTES};
+use crate::repl::{Decoder, Mark, Message, ProtocolBreak};
 
 /// An interpreter may have to be read from a cold disk under emulation; the host waits a little longer.
 const READY_PATIENCE: Duration = Duration::from_secs(40);
@@ -43,6 +43,8 @@ pub struct LiveRepl {
     /// For messages.
     pub program: String,
     pub phase: Phase,
+    /// Of the run that it was given last.
+    mark: Mark,
     pub launched: Duration,
     report: Option<Watched>,
     pub failure: Option<ExecFailure>,
@@ -71,6 +73,7 @@ impl LiveRepl {
             pid: launched.pid,
             program,
             phase: Phase::Starting { deadline: now + READY_PATIENCE },
+            mark: [0; MARK_BYTES],
             launched: now,
             report: Some(watch(launched.report, Part::Report)),
             failure: None,
@@ -109,9 +112,17 @@ impl LiveRepl {
         for (name, value) in environment {
             self.queue(b'E', &[name.as_bytes(), b"=", value.as_bytes()]);
         }
-        self.queue(b'C', &[code.as_bytes()]);
+        self.mark = fresh_mark();
+        let mark = self.mark;
+        self.queue(b'C', &[&mark, code.as_bytes()]);
         self.phase = Phase::Running(id);
         self.write();
+    }
+
+    /// Whether a report is about the run that it was given last, and not made up by what an earlier one left behind.
+    #[must_use]
+    pub fn is_about_last_run(&self, mark: &Mark) -> bool {
+        self.mark == *mark
     }
 
     /// Gives it a seed of its own and the sandbox's environment.
@@ -181,4 +192,17 @@ impl LiveRepl {
         self.socket.want(Interest { read, write: self.sent < self.outgoing.len() })?;
         self.report.as_mut().map_or(Ok(()), |report| report.want(Interest::READ))
     }
+}
+
+/// Sixteen hexadecimal digits that no program of an earlier run can know.
+fn fresh_mark() -> Mark {
+    let mut random = [0_u8; MARK_BYTES / 2];
+    // As for the seed: from the generator's initialization on this call cannot fail.
+    let _ = getrandom(&mut random, GetRandomFlags::empty());
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    let mut mark = [0; MARK_BYTES];
+    for (pair, byte) in mark.chunks_exact_mut(2).zip(random) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    mark
 }

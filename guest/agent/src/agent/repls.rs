@@ -11,7 +11,7 @@ use crate::clock;
 use crate::console;
 use crate::process::shebang;
 use crate::process::{Launch, Stdin};
-use crate::repl::{Message, ProtocolBreak};
+use crate::repl::{Message, ProtocolBreak, Report};
 use crate::sys::signals::{signal_group, signal_process};
 use crate::sys::wait::{Exit, Status};
 use crate::wire::message::{milliseconds, ErrorCode, RequestError};
@@ -191,21 +191,23 @@ impl Agent {
                 }
             }
             (Phase::Reseeding { .. }, Message::Reseeded) => repl.phase = Phase::Idle,
-            (Phase::Running(id), message) => {
+            (Phase::Running(id), Message::Of(mark, report)) if repl.is_about_last_run(&mark) => {
                 let Some(Exchange::Run(run)) = self.exchanges.get_mut(&id) else {
                     return Ok(());
                 };
-                match message {
-                    Message::Display(json) => run.display(&json, &mut self.port),
-                    Message::Error(json) => run.set_error(&json),
-                    Message::Done(code) => {
+                match report {
+                    Report::Display(json) => run.display(&json, &mut self.port),
+                    Report::Error(json) => run.set_error(&json),
+                    Report::Done(code) => {
                         repl.phase = Phase::Idle;
                         run.reported(code, self.oom.kills(), repl);
                         reported = true;
                     }
-                    Message::Ready | Message::Reseeded => return Err(ProtocolBreak::OutOfTurn),
                 }
             }
+            // A timer or a thread of a program that has ended displays something: nobody is there to see it.
+            (_, Message::Of(_, Report::Display(_))) => {}
+            (_, Message::Of(..)) => return Err(ProtocolBreak::Mark),
             _ => return Err(ProtocolBreak::OutOfTurn),
         }
         if repl.phase == Phase::Idle && repl.reseed_due {

@@ -1,8 +1,11 @@
 //! Messages of a REPL: one byte of kind, a little-endian length, the payload. What comes from a REPL is the user's and
 //! is checked as such: lengths before memory, kinds before meaning.
 
-/// Payload from a REPL.
+/// Payload from a REPL, after the mark of the run.
 pub const FROM_LIMIT: usize = 524_288;
+/// The agent gives each run a mark of its own, and what a REPL says about a run begins with it.
+pub const MARK_BYTES: usize = 16;
+pub type Mark = [u8; MARK_BYTES];
 /// Payload towards a REPL.
 pub const TOWARDS_LIMIT: usize = 2_097_152;
 /// Kind and length.
@@ -11,13 +14,19 @@ pub const HEADER_BYTES: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     Ready,
+    /// About the run with this mark.
+    Of(Mark, Report),
+    Reseeded,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
     /// JSON of one displayed value.
     Display(Vec<u8>),
     /// JSON of the uncaught error.
     Error(Vec<u8>),
     /// The program has ended with this code.
     Done(u8),
-    Reseeded,
 }
 
 /// The REPL does not keep to the format; it is killed.
@@ -29,6 +38,8 @@ pub enum ProtocolBreak {
         length: u32,
     },
     ExitCode,
+    /// A report without the mark of a run, or with that of another run.
+    Mark,
     /// A message that does not fit what the REPL is doing.
     OutOfTurn,
 }
@@ -67,8 +78,8 @@ impl Decoder {
 fn check_length(kind: u8, length: u32) -> Result<(), ProtocolBreak> {
     let most = match kind {
         b'R' | b'A' => 0,
-        b'D' => 3,
-        b'O' | b'X' => FROM_LIMIT,
+        b'D' => MARK_BYTES + 3,
+        b'O' | b'X' => MARK_BYTES + FROM_LIMIT,
         _ => return Err(ProtocolBreak::Kind(kind)),
     };
     if length as usize > most {
@@ -77,14 +88,20 @@ fn check_length(kind: u8, length: u32) -> Result<(), ProtocolBreak> {
     Ok(())
 }
 
-fn interpret(kind: u8, payload: Vec<u8>) -> Result<Message, ProtocolBreak> {
-    Ok(match kind {
-        b'R' => Message::Ready,
-        b'A' => Message::Reseeded,
-        b'O' => Message::Display(payload),
-        b'X' => Message::Error(payload),
-        _ => Message::Done(exit_code(&payload).ok_or(ProtocolBreak::ExitCode)?),
-    })
+fn interpret(kind: u8, mut payload: Vec<u8>) -> Result<Message, ProtocolBreak> {
+    match kind {
+        b'R' => return Ok(Message::Ready),
+        b'A' => return Ok(Message::Reseeded),
+        _ => {}
+    }
+    let mark = *payload.first_chunk::<MARK_BYTES>().ok_or(ProtocolBreak::Mark)?;
+    payload.drain(..MARK_BYTES);
+    let report = match kind {
+        b'O' => Report::Display(payload),
+        b'X' => Report::Error(payload),
+        _ => Report::Done(exit_code(&payload).ok_or(ProtocolBreak::ExitCode)?),
+    };
+    Ok(Message::Of(mark, report))
 }
 
 /// One to three decimal digits, 0 to 255.
@@ -115,10 +132,16 @@ pub fn encode(kind: u8, parts: &[&[u8]]) -> Option<Vec<u8>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{encode, Decoder, Message, ProtocolBreak};
+    use super::{encode, Decoder, Mark, Message, ProtocolBreak, Report};
+
+    const MARK: &Mark = b"0123456789abcdef";
 
     fn raw(kind: u8, payload: &[u8]) -> Vec<u8> {
         encode(kind, &[payload]).unwrap()
+    }
+
+    fn report(kind: u8, payload: &[u8]) -> Vec<u8> {
+        encode(kind, &[MARK, payload]).unwrap()
     }
 
     fn decode_all(mut bytes: &[u8]) -> Result<Vec<Message>, ProtocolBreak> {
@@ -132,12 +155,13 @@ mod tests {
 
     #[test]
     fn each_kind_is_understood() {
-        let bytes = [raw(b'R', b""), raw(b'O', b"{}"), raw(b'X', b"[]"), raw(b'D', b"255"), raw(b'A', b"")].concat();
+        let reports = [report(b'O', b"{}"), report(b'X', b"[]"), report(b'D', b"255")].concat();
+        let bytes = [raw(b'R', b""), reports, raw(b'A', b"")].concat();
         let expected = [
             Message::Ready,
-            Message::Display(b"{}".to_vec()),
-            Message::Error(b"[]".to_vec()),
-            Message::Done(255),
+            Message::Of(*MARK, Report::Display(b"{}".to_vec())),
+            Message::Of(*MARK, Report::Error(b"[]".to_vec())),
+            Message::Of(*MARK, Report::Done(255)),
             Message::Reseeded,
         ];
         assert_eq!(decode_all(&bytes).unwrap(), expected);
@@ -146,24 +170,31 @@ mod tests {
     #[test]
     fn what_breaks_the_format_is_refused_before_its_payload() {
         assert_eq!(decode_all(b"Q\0\0\0\0"), Err(ProtocolBreak::Kind(b'Q')));
-        let length = 524_289;
-        assert_eq!(decode_all(b"O\x01\x00\x08\x00"), Err(ProtocolBreak::Length { kind: b'O', length }));
+        let length = 524_305;
+        assert_eq!(decode_all(b"O\x11\x00\x08\x00"), Err(ProtocolBreak::Length { kind: b'O', length }));
         assert_eq!(decode_all(b"D\xff\xff\xff\xff"), Err(ProtocolBreak::Length { kind: b'D', length: u32::MAX }));
         assert_eq!(decode_all(b"R\x01\0\0\0"), Err(ProtocolBreak::Length { kind: b'R', length: 1 }));
     }
 
     #[test]
+    fn a_report_begins_with_a_mark() {
+        for kind in *b"OXD" {
+            assert_eq!(decode_all(&raw(kind, &MARK[1..])), Err(ProtocolBreak::Mark));
+        }
+    }
+
+    #[test]
     fn exit_codes_are_digits_up_to_255() {
         for code in [&b"256"[..], b"-1", b"", b"+1", b" 1", b"1a"] {
-            assert_eq!(decode_all(&raw(b'D', code)), Err(ProtocolBreak::ExitCode), "{code:?}");
+            assert_eq!(decode_all(&report(b'D', code)), Err(ProtocolBreak::ExitCode), "{code:?}");
         }
     }
 
     proptest! {
         #[test]
         fn cutting_the_bytes_anywhere_changes_nothing(payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..8), cut in 0_usize..500) {
-            let bytes: Vec<u8> = payloads.iter().flat_map(|payload| raw(b'O', payload)).collect();
-            let expected: Vec<_> = payloads.into_iter().map(Message::Display).collect();
+            let bytes: Vec<u8> = payloads.iter().flat_map(|payload| report(b'O', payload)).collect();
+            let expected: Vec<_> = payloads.into_iter().map(|json| Message::Of(*MARK, Report::Display(json))).collect();
             let cut = cut.min(bytes.len());
             let mut decoder = Decoder::default();
             let mut messages = Vec::new();

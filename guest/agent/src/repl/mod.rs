@@ -3,4 +3,4 @@
 pub mod message;
 pub mod table;
 
-pub use message::{Decoder, Message, ProtocolBreak};
+pub use message::{Decoder, Mark, Message, ProtocolBreak, Report};

@@ -26,12 +26,13 @@ while :; do
     69) entry=$(take $length) # E
       names+=("${entry%%=*}")
       export "$entry" ;;
-    67) code=$(take $length) # C
+    67) mark=$(take 16) # C
+      code=$(take $((length - 16)))
       status=0
       eval "$code"
       [ "${#names[@]}" = 0 ] || unset "${names[@]}"
       names=()
-      emit D "$status"
+      emit D "$mark$status"
       interrupted= ;;
     83) # S
       reseeded=$(trap '' INT; take $length | tail -c +33 | tr '\0' ' ')

@@ -63,7 +63,7 @@ class Session:
 
     def _dispatch(self, kind, payload):
         if kind == b"C":
-            self._run(payload.decode("utf-8", "surrogateescape"))
+            self._run(self._wire.begin_run(payload).decode("utf-8", "surrogateescape"))
         elif kind == b"E":
             self._call_entries.append(environment.parse_entry(payload))
         elif kind == b"S":
@@ -116,7 +116,7 @@ class Session:
             return code
         errors.strip_supervisor_frames(error)
         text = errors.format_error(error)
-        self._wire.send(b"X", errors.encode_error(error, text))
+        self._wire.report(b"X", errors.encode_error(error, text))
         errors.report(error, text, self._streams)
         return errors.exit_code(error)
 
@@ -129,11 +129,11 @@ class Session:
             if getpid() != self._pid:
                 # A forked child that has left the program ends like a process of its own.
                 _exit(code)
-            self._wire.send(b"D", b"%d" % code)
+            self._wire.report(b"D", b"%d" % code)
 
     def _display(self, value):
         self._streams.flush_quietly()
-        self._wire.send(b"O", encode_bundle(value))
+        self._wire.report(b"O", encode_bundle(value))
 
     def _make_display(self):
         session = self

@@ -9,6 +9,9 @@ __builtins__ = __builtins__.copy()
 RECEIVE_LIMIT = 2_097_152
 SEND_LIMIT = 524_288
 
+# A program comes with a mark, and what is said about its run begins with it.
+MARK_LENGTH = 16
+
 # Descriptors from here on are out of the way of user code, which gets the lowest free one, and still
 # below the usual limit of 1 024.
 PRIVATE_DESCRIPTOR_BASE = 900
@@ -28,6 +31,7 @@ class Wire:
         close(descriptor)
         self._owner = getpid()
         self._pending = b""
+        self._mark = b""
 
     def close_in_child(self):
         """Called in a forked child, which must neither read the agent's messages nor answer them."""
@@ -63,6 +67,15 @@ class Wire:
         data = read(self._descriptor, 65_536)
         self._pending += data
         return data != b""
+
+    def begin_run(self, payload):
+        """Takes the mark off a `C` message; gives the source."""
+        self._mark = payload[:MARK_LENGTH]
+        return payload[MARK_LENGTH:]
+
+    def report(self, kind, payload):
+        """Sends a message about the run."""
+        self.send(kind, self._mark + payload)
 
     def send(self, kind, payload=b""):
         """Sends a message; only the process that the agent started may speak."""
