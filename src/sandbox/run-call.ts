@@ -1,12 +1,14 @@
-import { untilAborted } from '../base/index.ts'
+import { ProtocolError, untilAborted, VmLostError } from '../base/index.ts'
 import { type RunEnd, type RunRequest, runCode, STREAMS, type Vm } from '../vm/index.ts'
 import { parseDisplayedValue, resultRoom } from './displayed-value.ts'
 import type { DisplayedValue, OutputCallback, RunCodeOptions } from './options.ts'
 import { collectOutput } from './output.ts'
+import type { EndReason } from './result.ts'
 
 /** What one run gave, before timing and source are added. */
 export interface RunOutcome {
   readonly end: RunEnd
+  readonly reason: EndReason
   readonly stdout: string
   readonly stderr: string
   readonly results: readonly DisplayedValue[]
@@ -32,6 +34,7 @@ const GRACE_MS = 15_000
 /** Runs code on a VM and collects what it gives. */
 export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): RunCall {
   const { signal } = callbacks
+  const reachable = !vm.channel.isClosed
   const results: DisplayedValue[] = []
   const room = resultRoom()
   const watch = new UserCode()
@@ -85,9 +88,9 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
       const [stdout, stderr] = await Promise.race([outputs, failed])
       await Promise.race([delivery.drained(), failed])
       if (failure !== undefined) throw failure.error
-      return { end, stdout, stderr, results }
+      return { end, reason: endReason(end), stdout, stderr, results }
     } catch (error) {
-      throw failure === undefined ? await vm.explain(error, true) : failure.error
+      throw failure === undefined ? await vm.explain(error, reachable && mayHaveRun(error)) : failure.error
     } finally {
       limit.stop()
     }
@@ -102,6 +105,19 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
       () => undefined,
     ),
   }
+}
+
+// `cancelled` is only ever the answer to a cancel of ours, and then the call ends with its own error.
+function endReason(end: RunEnd): EndReason {
+  if (end.reason === 'cancelled') {
+    throw new ProtocolError('The guest reported a cancelled run that nobody cancelled', { rule: 'cancelled' })
+  }
+  return end.reason
+}
+
+// The channel knows whether the request had left; after any other error the program may have run.
+function mayHaveRun(error: unknown): boolean {
+  return !(error instanceof VmLostError && !error.details.dispatched)
 }
 
 /** Knows whether one of the caller's callbacks is running: that time is not the guest's. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { InvalidInputError, ProtocolError, SandboxClosedError, VmLostError } from '../base/index.ts'
-import type { LaunchTiming, RunEnd, Vm, VmEnd } from '../vm/index.ts'
+import { InvalidInputError, SandboxClosedError, VmLostError } from '../base/index.ts'
+import type { LaunchTiming, Vm, VmEnd } from '../vm/index.ts'
 import { CallQueue } from './call-queue.ts'
 import { parseProgramError } from './displayed-value.ts'
 import { checkCode, checkEnv } from './input-checks.ts'
@@ -13,7 +13,7 @@ import {
   type ResolvedSandboxOptions,
   type RunCodeOptions,
 } from './options.ts'
-import { type EndReason, OUTPUT_LIMITS, type RunResult, type Source } from './result.ts'
+import { OUTPUT_LIMITS, type RunResult, type Source } from './result.ts'
 import { type RunOutcome, startRun } from './run-call.ts'
 
 /** Why a sandbox ended. */
@@ -196,14 +196,14 @@ export class Sandbox implements AsyncDisposable {
   }
 
   #resultOf(outcome: RunOutcome, startedAt: number): RunResult {
-    const { end, stdout, stderr, results } = outcome
+    const { end, reason, stdout, stderr, results } = outcome
     return {
       stdout,
       stderr,
       stdoutTruncated: end.stdoutTruncated,
       stderrTruncated: end.stderrTruncated,
       exitCode: end.exitCode,
-      reason: endReason(end),
+      reason,
       state: end.state,
       results,
       ...(end.error === undefined ? {} : { error: parseProgramError(end.error) }),
@@ -224,12 +224,4 @@ function closedError(end: SandboxEnd): SandboxClosedError {
 
 function endOf(end: VmEnd): SandboxEnd {
   return { reason: end.error === undefined ? 'vm-lost' : 'protocol', message: end.reason }
-}
-
-// `cancelled` is only ever the answer to a cancel of ours, and then the call ends with its own error.
-function endReason(end: RunEnd): EndReason {
-  if (end.reason === 'cancelled') {
-    throw new ProtocolError('The guest reported a cancelled run that nobody cancelled', { rule: 'cancelled' })
-  }
-  return end.reason
 }
