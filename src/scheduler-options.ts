@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { createLogger, InvalidInputError, type Logger, LOG_LEVELS, logLevelFrom } from './base/index.ts'
+import { createLogger, InvalidInputError, type LogFields, type Logger, LOG_LEVELS, logLevelFrom } from './base/index.ts'
 import { limits, parseOptions } from './sandbox/index.ts'
 
 /** How sandboxes are made unless they say otherwise. */
@@ -26,7 +26,7 @@ export interface SchedulerOptions {
   readonly cacheDir?: string
   /** @default /run/exec-sandbox for root, else $XDG_RUNTIME_DIR/exec-sandbox */
   readonly runtimeDir?: string
-  /** @default silent, or lines on stderr from the level that $EXEC_SANDBOX_LOG_LEVEL names */
+  /** What it throws is ignored. @default silent, or lines on stderr from the level that $EXEC_SANDBOX_LOG_LEVEL names */
   readonly logger?: Logger
 }
 
@@ -86,8 +86,22 @@ export function resolveSchedulerOptions(
     jail: options.jail ?? 'required',
     cacheDir: options.cacheDir,
     runtimeDir: options.runtimeDir,
-    logger: options.logger ?? defaultLogger(environment),
+    logger: options.logger === undefined ? defaultLogger(environment) : harmless(options.logger),
   })
+}
+
+/** Lines are written where processes are watched and ended: a logger that throws there must not leave one behind. */
+function harmless(logger: Logger): Logger {
+  const at =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (message: string, fields?: LogFields): void => {
+      try {
+        logger[level](message, fields)
+      } catch {
+        // The logger is the caller's; what it throws says nothing about the VM.
+      }
+    }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
 function acceleratorFrom(environment: Readonly<Record<string, string | undefined>>): Accelerator {
