@@ -3,6 +3,7 @@ import { type RunEnd, type RunRequest, runCode, STREAMS, type Vm } from '../vm/i
 import { parseDisplayedValue, resultRoom } from './displayed-value.ts'
 import type { DisplayedValue, OutputCallback, RunCodeOptions } from './options.ts'
 import { collectOutput } from './output.ts'
+import { ResponseLimit, UserCode } from './response-limit.ts'
 import type { EndReason } from './result.ts'
 
 /** What one run gave, before timing and source are added. */
@@ -23,13 +24,6 @@ export interface RunCall {
 }
 
 type Callbacks = Pick<RunCodeOptions, 'onStdout' | 'onStderr' | 'onResult' | 'signal'>
-
-/**
- * The guest ends a program that ignores SIGINT and SIGTERM 5 s after its time-out (docs/protocol.md); a guest that has
- * not answered so long after that is hung, and its VM is ended.
- */
-const LADDER_MS = 5_000
-const GRACE_MS = 15_000
 
 /** Runs code on a VM and collects what it gives. */
 export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): RunCall {
@@ -62,11 +56,7 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
   }
   const whileWanted = (callback: OutputCallback | undefined): OutputCallback | undefined =>
     callback && (async (text, bytes) => (failure === undefined ? await callback(text, bytes) : undefined))
-  const limit = new ResponseLimit(watch, () => {
-    vm.end(`it did not answer ${GRACE_MS / 1000} s after the end of a program was due`)
-  })
-  if (request.timeoutMs > 0) limit.restart(request.timeoutMs + LADDER_MS + GRACE_MS)
-  else limit.holdOpen()
+  const limit = new ResponseLimit(request.timeoutMs, watch, (reason) => vm.end(reason))
 
   const collect = async (stream: 'stdout' | 'stderr'): Promise<string> => {
     const output = await collectOutput(exchange.readable(STREAMS[stream]), {
@@ -120,19 +110,6 @@ function mayHaveRun(error: unknown): boolean {
   return !(error instanceof VmLostError && !error.details.dispatched)
 }
 
-/** Knows whether one of the caller's callbacks is running: that time is not the guest's. */
-class UserCode {
-  #running = 0
-
-  change(by: 1 | -1): void {
-    this.#running += by
-  }
-
-  get running(): boolean {
-    return this.#running > 0
-  }
-}
-
 /** Calls `onResult` for one value after the other, in order. */
 class OrderedDelivery {
   readonly #watch: UserCode
@@ -158,37 +135,5 @@ class OrderedDelivery {
 
   async drained(): Promise<void> {
     await this.#last
-  }
-}
-
-/**
- * The host's own limit on the guest's answer. It also holds the caller's process open while a call is under way: the VM
- * itself does not. Time in which the caller's callbacks run does not count.
- */
-class ResponseLimit {
-  readonly #watch: UserCode
-  readonly #onExpired: () => void
-  #timer: NodeJS.Timeout | undefined
-
-  constructor(watch: UserCode, onExpired: () => void) {
-    this.#watch = watch
-    this.#onExpired = onExpired
-  }
-
-  restart(ms: number): void {
-    this.stop()
-    this.#timer = setTimeout(() => {
-      if (this.#watch.running) this.restart(GRACE_MS)
-      else this.#onExpired()
-    }, ms)
-  }
-
-  holdOpen(): void {
-    this.stop()
-    this.#timer = setInterval(() => undefined, 2 ** 31 - 1)
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer)
   }
 }
