@@ -70,6 +70,8 @@ const SYSCTLS: Readonly<Record<string, { value: string; without?: string }>> = {
   'fs.suid_dumpable': { value: '0' },
   'kernel.threads-max': { value: '1200' },
   'kernel.modules_disabled': { value: '1', without: 'init_module' },
+  'kernel.shmall': { value: '16384' },
+  'kernel.msgmni': { value: '32' },
 }
 
 test('A01: every hardening sysctl has its value or its feature is compiled out', async () => {
@@ -373,6 +375,27 @@ test('A13: no nested virtualization is offered', async () => {
 
 test('A15: zombies of orphaned children are reaped', async () => {
   expect(await ask('orphans.py')).toEqual({ made: 100, left: 0 })
+})
+
+test('memory that outlives its process is bounded', async () => {
+  const code = `
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+IPC_PRIVATE, IPC_RMID = 0, 0
+shared, queues, sets = [], [], []
+for made, make in (
+    (shared, lambda: libc.shmget(IPC_PRIVATE, 1 << 20, 0o1600)),
+    (queues, lambda: libc.msgget(IPC_PRIVATE, 0o1600)),
+    (sets, lambda: libc.semget(IPC_PRIVATE, 250, 0o1600)),
+):
+    while len(made) < 1000 and (id := make()) >= 0: made.append(id)
+for id in shared: libc.shmctl(id, IPC_RMID, None)
+for id in queues: libc.msgctl(id, IPC_RMID, None)
+for id in sets: libc.semctl(id, 0, IPC_RMID)
+print(len(shared), len(queues), len(sets))
+`
+  const { stdout } = await sandbox.runCode(code, { language: 'python' })
+  expect(stdout).toBe('64 32 128\n')
 })
 
 test('the machine is as alive after all this as before', async () => {

@@ -7,7 +7,7 @@ use crate::console;
 use crate::error::{Step, StepError};
 
 /// Path below /proc/sys and value. Where a feature is compiled out, its file is missing, and so is what it would guard.
-const SYSCTLS: [(&str, &str); 21] = [
+const SYSCTLS: [(&str, &str); 24] = [
     ("kernel/unprivileged_bpf_disabled", "2"),
     ("net/core/bpf_jit_harden", "2"),
     ("user/max_user_namespaces", "0"),
@@ -25,6 +25,11 @@ const SYSCTLS: [(&str, &str); 21] = [
     ("kernel/sysrq", "0"),
     ("kernel/threads-max", "1200"),
     ("kernel/modules_disabled", "1"),
+    // What System V objects hold stays when its maker ends, so no kill for want of memory would free it: 64 MiB of shared
+    // memory (in pages), 32 queues of 16 KiB, and semaphores (per set, in all, operations per call, sets).
+    ("kernel/shmall", "16384"),
+    ("kernel/msgmni", "32"),
+    ("kernel/sem", "250 32000 32 128"),
     // Swap is compressed memory: reading one page ahead of need is enough, and using it early costs little.
     ("vm/page-cluster", "0"),
     ("vm/swappiness", "100"),
