@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { createLogger, untilAborted } from '../base/index.ts'
+import { createLogger, SandboxError, untilAborted } from '../base/index.ts'
 import { LANGUAGE_NAMES, type RunResult } from '../sandbox/index.ts'
 import { Scheduler } from '../scheduler.ts'
 import { ACCELERATORS, type Accelerator } from '../scheduler-options.ts'
@@ -39,7 +39,10 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     .option('-m, --memory <mib>', 'memory of the VM in MiB (default: 256)', parseInteger)
     .option('--cpus <count>', 'virtual CPUs (default: 1)', parseInteger)
     .option('-e, --env <K=V>', 'environment variable; K alone takes its value from here (repeatable)', collect, [])
-    .option('--json', 'print the result as JSON, one line per source, instead of the output')
+    .option(
+      '--json',
+      'print the result as JSON, one line per source, instead of the output ({"failure"} when its VM failed)',
+    )
     .option('-q, --quiet', "say nothing but the program's own output")
     .option('--debug', 'boot log and debug log on stderr')
     .addOption(new Option('--accelerator <name>', 'what the VM runs on').choices(ACCELERATORS))
@@ -83,7 +86,13 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
       context.exit(result.exitCode)
     } catch (error) {
       // An aborted run is the user's own doing; the first error of each source is told where its output would stand.
-      if (!context.signal.aborted) await output.write(index, 'stderr', explainError(error))
+      if (!context.signal.aborted) {
+        if (flags.json === true && error instanceof SandboxError) {
+          const { code, message, retryable } = error
+          await output.write(index, 'stdout', `${JSON.stringify({ failure: { code, message, retryable } })}\n`)
+        }
+        await output.write(index, 'stderr', `${sources.length > 1 ? `${source.name}: ` : ''}${explainError(error)}`)
+      }
       context.exit(exitCodeOf(error))
     } finally {
       await output.finish(index)

@@ -126,13 +126,16 @@ function hasEnded(pid: number): boolean {
   }
 }
 
+/** So long bubblewrap may take to tell the pid; it takes milliseconds, and one that is stuck is killed without. */
+const TELLING_LIMIT_MS = 2_000
+
 /**
  * Kills the process tree. The namespace's first process is killed by its own pid, and the kernel takes the rest with it:
  * while bubblewrap still sets the jail up, killing only the outer process would leave the inner one behind, which has not
  * yet asked to die with it. It says the pid before it lets the inner process go on.
  */
 export async function killTree(child: QemuChild): Promise<void> {
-  const inner = await child.innermost
+  const inner = await Promise.race([child.innermost, delay(TELLING_LIMIT_MS, undefined, { ref: false })])
   if (child.process.exitCode !== null || child.process.signalCode !== null) return
   if (inner !== undefined) {
     try {

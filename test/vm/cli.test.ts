@@ -154,3 +154,17 @@ describe('sbx completion', () => {
     expect(Buffer.concat(chunks).toString()).toBe('--accelerator\n')
   })
 })
+
+describe('sbx run --json', () => {
+  it('prints a failure of the machine as JSON too, and names the source', async () => {
+    const outcome = await sbx(['run', '--json', '-c', 'print(1)', '-c', 'print(2)'], {
+      env: { EXEC_SANDBOX_QEMU: '/nonexistent/qemu-system-x86_64' },
+    })
+    expect(outcome.code).toBe(125)
+    const lines = outcome.stdout.trim().split('\n')
+    expect(lines).toHaveLength(2)
+    for (const line of lines)
+      expect(JSON.parse(line)).toMatchObject({ failure: { code: 'DEPENDENCY', retryable: false } })
+    expect(outcome.stderr).toContain('-c: sbx: ')
+  })
+})
