@@ -50,7 +50,7 @@ export interface RunResult {
   /** 0–255; 128+n for signal n, 124 for a time-out, 137 for memory. */
   readonly exitCode: number
   readonly reason: EndReason
-  /** Whether the session's state survived the run. */
+  /** `reset` when the session's state did not survive the run, or had been lost before it. */
   readonly state: 'kept' | 'reset'
   /** Values displayed by the program: its last expression, `display(…)`. */
   readonly results: readonly DisplayedValue[]

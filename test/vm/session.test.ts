@@ -113,6 +113,15 @@ describe('a session', () => {
     expect((await sandbox.runCode('print("ok")')).stdout).toBe('ok\n')
   })
 
+  it('tells when an interpreter was lost between two calls', async () => {
+    await sandbox.runCode('lost = 1')
+    // What a command can do to the others of its user: bash itself is the one process this leaves alive.
+    await sandbox.runCode('kill -KILL -1', { language: 'bash' })
+    const next = await sandbox.runCode('print("lost" in globals())')
+    expect(next).toMatchObject({ stdout: 'False\n', state: 'reset' })
+    expect(await sandbox.runCode('print(1)')).toMatchObject({ stdout: '1\n', state: 'kept' })
+  })
+
   it('closes once, however often it is asked, and refuses calls afterwards with the reason', async () => {
     const running = sandbox.runCode('import time; time.sleep(60)')
     const settled = running.catch((error: unknown) => error)

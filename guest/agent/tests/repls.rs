@@ -175,6 +175,21 @@ fn a_hard_exit_is_the_result_with_all_that_was_printed() {
 }
 
 #[test]
+fn a_repl_lost_between_two_runs_is_told_once() {
+    let mut host = Host::start();
+    run(&mut host, "kept=1");
+    let start = host.request("start", &json!({ "language": "python", "context": "main" }));
+    let pid = host.finish(start).response.unwrap()["result"]["pid"].clone();
+    // Until it is reaped it can still be signalled.
+    let kill = host.exec(&format!("kill -KILL {pid}; while kill -0 {pid} 2>/dev/null; do :; done"));
+    host.result(kill);
+    let (heard, result) = run(&mut host, "echo \"<$kept>\"");
+    assert_eq!((text(&heard.stdout), &result["state"]), ("<>\n", &json!("reset")));
+    assert_eq!(run(&mut host, "echo again").1["state"], "kept");
+    host.close();
+}
+
+#[test]
 fn a_repl_that_breaks_the_protocol_is_killed() {
     let mut host = Host::start();
     for code in [

@@ -19,12 +19,14 @@ pub struct Context {
     pub queue: VecDeque<u32>,
     /// `start` requests that wait for `R`.
     pub waiters: Vec<u32>,
+    /// The REPL ended between two runs, and nobody has been told: the next run's result tells that the state is gone.
+    pub lost: bool,
 }
 
 impl Context {
-    /// Nothing would be lost without it.
+    /// Nothing would be forgotten without it.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        self.repl.is_none() && self.active.is_none() && self.queue.is_empty() && self.waiters.is_empty()
+        self.repl.is_none() && self.active.is_none() && self.queue.is_empty() && self.waiters.is_empty() && !self.lost
     }
 }

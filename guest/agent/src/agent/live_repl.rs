@@ -57,6 +57,8 @@ pub struct LiveRepl {
     pub reseed_due: bool,
     /// The agent has ended it; nothing it says counts any more.
     pub condemned: bool,
+    /// A run's result tells of its end.
+    pub loss_told: bool,
     /// It has closed its socket. A process that is ending does so first, so this is a break of the protocol only if the
     /// process is still there after a while.
     closed: Option<Duration>,
@@ -84,6 +86,7 @@ impl LiveRepl {
             pipes: [watch(launched.stdout, Part::Stdout), watch(launched.stderr, Part::Stderr)],
             reseed_due: false,
             condemned: false,
+            loss_told: false,
             closed: None,
         })
     }

@@ -80,6 +80,7 @@ impl Agent {
         match (script, &mut context.repl) {
             (Some(script), _) => self.begin_script(id, script),
             (None, Some(repl)) if repl.phase == Phase::Idle && !repl.condemned => {
+                run.finds_state(!std::mem::take(&mut context.lost));
                 run.hand_over(repl, self.oom.kills());
                 true
             }
@@ -228,6 +229,7 @@ impl Agent {
             repl.condemned = true;
             if let Some(Exchange::Run(run)) = context.active.and_then(|id| self.exchanges.get_mut(&id)) {
                 run.loses_repl();
+                repl.loss_told = run.has_begun();
             }
             let _ = signal_group(repl.pid, SIGKILL) || signal_process(repl.pid, SIGKILL);
         }
@@ -278,11 +280,12 @@ impl Agent {
             if let Some(id) = active.filter(|id| self.is_waiting(*id)) {
                 self.fail_unless(id, Err(error));
             }
-        } else if let Some(Exchange::Run(run)) = active.and_then(|id| self.exchanges.get_mut(&id)) {
+            return;
+        }
+        match active.and_then(|id| self.exchanges.get_mut(&id)) {
+            Some(Exchange::Run(run)) if run.has_begun() => Run::repl_ended(run, exit, was_victim, repl),
             // A run that waits for a REPL which ended while idle gets a new one.
-            if run.has_begun() {
-                Run::repl_ended(run, exit, was_victim, repl);
-            }
+            _ => context.lost |= !repl.loss_told,
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Run {
     pub key: ContextKey,
     pub request: request::Run,
     outputs: [Output; 2],
+    /// Whether the state is that of the run before; false when the REPL was lost in between.
+    state_found: bool,
     /// From the hand-over on.
     ladder: Option<Ladder>,
     pub spawn: Duration,
@@ -56,6 +58,7 @@ impl Run {
             key,
             request,
             outputs: [Output::new(id, 1, stdout), Output::new(id, 2, stderr)],
+            state_found: true,
             ladder: None,
             spawn: Duration::ZERO,
             handed_over: Duration::ZERO,
@@ -66,6 +69,10 @@ impl Run {
             end: None,
             pipes: None,
         }
+    }
+
+    pub fn finds_state(&mut self, found: bool) {
+        self.state_found = found;
     }
 
     /// Gives the code to an idle REPL.
@@ -233,7 +240,7 @@ impl Run {
         ProgramEnd {
             exit_code,
             reason,
-            state: Some(end.state),
+            state: Some(if self.state_found { end.state } else { State::Reset }),
             error: self.error.clone(),
             stdout_truncated: self.outputs[0].truncated(),
             stderr_truncated: self.outputs[1].truncated(),
