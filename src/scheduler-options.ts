@@ -30,6 +30,9 @@ export interface SchedulerOptions {
   readonly logger?: Logger
 }
 
+/** What holds where neither the scheduler nor the sandbox says otherwise; sizes in MiB, times in milliseconds. */
+export const DEFAULTS = { memoryMb: 256, cpus: 1, timeoutMs: 30_000, idleTimeoutMs: 300_000 } as const
+
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
 export type Accelerator = (typeof ACCELERATORS)[number]
 export const JAIL_MODES = ['required', 'off'] as const
@@ -78,10 +81,10 @@ export function resolveSchedulerOptions(
 ): ResolvedSchedulerOptions {
   parseOptions(schema, options)
   return Object.freeze({
-    memoryMb: options.memoryMb ?? 256,
-    cpus: options.cpus ?? 1,
-    timeoutMs: options.timeoutMs ?? 30_000,
-    idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
+    memoryMb: options.memoryMb ?? DEFAULTS.memoryMb,
+    cpus: options.cpus ?? DEFAULTS.cpus,
+    timeoutMs: options.timeoutMs ?? DEFAULTS.timeoutMs,
+    idleTimeoutMs: options.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     accelerator: options.accelerator ?? acceleratorFrom(environment),
     jail: options.jail ?? 'required',
     cacheDir: options.cacheDir,

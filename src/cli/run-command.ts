@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { createLogger, SandboxError, untilAborted } from '../base/index.ts'
-import { LANGUAGE_NAMES, type RunResult } from '../sandbox/index.ts'
+import { LANGUAGE_NAMES, OUTPUT_LIMITS, type RunResult } from '../sandbox/index.ts'
 import { Scheduler } from '../scheduler.ts'
-import { ACCELERATORS, type Accelerator } from '../scheduler-options.ts'
+import { ACCELERATORS, type Accelerator, DEFAULTS } from '../scheduler-options.ts'
 import type { CliContext } from './context.ts'
 import { parseDuration } from './duration.ts'
 import { OrderedOutput } from './ordered-output.ts'
@@ -117,10 +117,12 @@ async function inParallel<T>(
 
 function notesOn(result: RunResult, flags: RunFlags): readonly string[] {
   const notes: string[] = []
-  if (result.stdoutTruncated) notes.push('sbx: stdout was cut at 1 000 000 bytes\n')
-  if (result.stderrTruncated) notes.push('sbx: stderr was cut at 100 000 bytes\n')
+  if (result.stdoutTruncated) notes.push(`sbx: stdout was cut at ${OUTPUT_LIMITS.stdout} bytes\n`)
+  if (result.stderrTruncated) notes.push(`sbx: stderr was cut at ${OUTPUT_LIMITS.stderr} bytes\n`)
   if (result.reason === 'timeout')
-    notes.push(`sbx: the program ran into its time limit of ${(flags.timeout ?? 30_000) / 1000} s (-t sets it)\n`)
+    notes.push(
+      `sbx: the program ran into its time limit of ${(flags.timeout ?? DEFAULTS.timeoutMs) / 1000} s (-t sets it)\n`,
+    )
   if (result.reason === 'memory') notes.push('sbx: the VM ran out of memory (-m gives it more)\n')
   return notes
 }

@@ -8,6 +8,6 @@ export {
   signalProgram,
   STREAMS,
 } from './agent-client.ts'
-export { BOOT_LIMIT_MS, BOOT_TRIES } from './boot-retry.ts'
+export { BOOT_TRIES } from './boot-retry.ts'
 export { launchVm, type LaunchOptions } from './launch.ts'
 export { type LaunchTiming, Vm, type VmEnd } from './vm.ts'
