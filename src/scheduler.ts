@@ -170,18 +170,15 @@ export class Scheduler implements AsyncDisposable {
     const vm = await launchVm(await this.#plan(options, signal), {
       language: options.language,
       // The name says nothing about the host, and differs between any two VMs.
-      hostname: `sandbox-${randomBytes(4).toString('hex')}`,
-      env: options.env,
+      identity: { hostname: `sandbox-${randomBytes(4).toString('hex')}`, env: options.env },
       onBootLog: options.onBootLog,
       signal,
       logger: this.#options.logger,
-      onBoot: () => {
-        this.#boots += 1
-      },
       onRetry: () => {
         this.#bootRetries += 1
       },
     })
+    this.#boots += 1
     const sandbox = new Sandbox(vm, options, 'cold-boot')
     this.#live.add(sandbox)
     void sandbox.closed.then(() => this.#live.delete(sandbox))

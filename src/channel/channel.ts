@@ -39,7 +39,8 @@ const CLOSE_TIMEOUT_MS = 5_000
 
 type ChannelState =
   | { readonly kind: 'opening'; readonly resolve: () => void; readonly reject: (error: Error) => void }
-  | { readonly kind: 'ready'; readonly hello: Hello }
+  /** A resumed agent has said its HELLO to another host. */
+  | { readonly kind: 'ready'; readonly hello: Hello | undefined }
   | { readonly kind: 'ended'; readonly end: ChannelEnd }
 
 /**
@@ -90,6 +91,14 @@ export class Channel implements AsyncDisposable {
     }
     if (channel === undefined) throw new TypeError('The channel was not made')
     return channel
+  }
+
+  /**
+   * Goes on with an agent that was resumed from a template: it said HELLO before it was saved, and waits for requests. The
+   * VM must be running: bytes sent before that would be lost.
+   */
+  static resume(socket: Duplex, options: Pick<ChannelOptions, 'logger'> = {}): Channel {
+    return new Channel(socket, { kind: 'ready', hello: undefined }, options.logger)
   }
 
   private constructor(socket: Duplex, state: ChannelState, logger: Logger | undefined) {

@@ -16,6 +16,9 @@ const OPEN_FILES_LIMIT = 256
 /** Threads of one QEMU: one per processor, the main loop, RCU, and up to 64 of the block layer's pool. */
 const THREADS_LIMIT = 128
 
+/** The most that QEMU may write into a file: the state of a handful of devices takes 140 KB, and RAM is not written but mapped. */
+const STATE_LIMIT_BYTES = 16_777_216
+
 /**
  * The arguments of `bwrap` up to and without QEMU's program name. Pure.
  *
@@ -63,7 +66,7 @@ function fileSystem(jail: Jail): readonly string[] {
     // Made by name: a directory that bubblewrap makes on the way to a file can be entered by root only.
     '--dir',
     JAIL_DIRECTORY,
-    ...jail.files.flatMap(({ host, jailed }) => ['--ro-bind', host, jailed]),
+    ...jail.files.flatMap(({ host, jailed, writable }) => [writable === true ? '--bind' : '--ro-bind', host, jailed]),
     '--remount-ro',
     '/run',
   ]
@@ -80,7 +83,7 @@ function limits(jail: Jail): readonly string[] {
   return [
     '/usr/bin/prlimit',
     '--core=0',
-    '--fsize=0',
+    `--fsize=${jail.files.some(({ writable }) => writable === true) ? STATE_LIMIT_BYTES : 0}`,
     '--memlock=0',
     `--nofile=${OPEN_FILES_LIMIT}`,
     ...threads,

@@ -2,7 +2,7 @@ import type { AcceleratorVerdict } from './accelerator-verdict.ts'
 import { kernelCommandLine } from './kernel-command-line.ts'
 import { ROOT_SERIAL } from './qemu-arguments.ts'
 import { NO_NESTING } from './qemu-features.ts'
-import { vmFiles, type VmPlan } from './vm-plan.ts'
+import { type MemoryPlan, vmFiles, type VmPlan } from './vm-plan.ts'
 
 /** The files of an image that a VM is made of; `Image` of the image part fits. */
 export interface ImageFiles {
@@ -31,9 +31,10 @@ export function planVm(options: PlanOptions): VmPlan {
     program: verdict.program,
     jail: verdict.jail,
     runtimeDir: verdict.runtimeDir,
-    files: vmFiles(image),
+    files: vmFiles({ ...image, memory: ANONYMOUS }),
     cpu: verdict.accelerator === 'kvm' ? KVM_CPU : verdict.features.cpu,
     memoryMb,
+    memory: ANONYMOUS,
     cpus,
     kernel: image.kernel,
     initramfs: image.initramfs,
@@ -45,6 +46,8 @@ export function planVm(options: PlanOptions): VmPlan {
     }),
   })
 }
+
+const ANONYMOUS: MemoryPlan = Object.freeze({ kind: 'anonymous' })
 
 /** The host's processor without what cannot be frozen into a template; QEMU's default for `host` is migratable. */
 const KVM_CPU = Object.freeze({ model: 'host', off: NO_NESTING })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { kernelCommandLine } from './kernel-command-line.ts'
 import { renderArgument, renderQemuArguments } from './qemu-arguments.ts'
 import { renderQemuCommand } from './qemu-command.ts'
-import { vmFiles, type VmPlan } from './vm-plan.ts'
+import { vmFiles, type VmPlan, withMemory } from './vm-plan.ts'
 
 const image = { kernel: '/cache/vmlinux', initramfs: '/cache/initramfs.cpio', root: '/cache/a,b/root.erofs' }
 
@@ -11,9 +11,10 @@ const tcg: VmPlan = {
   program: { kind: 'tree', named: false, root: '/cache/runtime', binary: '/usr/bin/qemu-system-x86_64' },
   jail: { kind: 'bubblewrap', path: '/usr/bin/bwrap', maker: { kind: 'root', uids: { first: 100_000, count: 10 } } },
   runtimeDir: '/run/exec-sandbox',
-  files: vmFiles(image),
+  files: vmFiles({ ...image, memory: { kind: 'anonymous' } }),
   cpu: { model: 'SapphireRapids-v2', vendor: 'AuthenticAMD', off: ['svm', 'vmx', 'pcid'] },
   memoryMb: 256,
+  memory: { kind: 'anonymous' },
   cpus: 1,
   ...image,
   kernelCommandLine: kernelCommandLine({ accelerator: 'tcg', verbose: false, rootSerial: 'root' }),
@@ -32,6 +33,26 @@ const kvm: VmPlan = {
 describe('renderQemuArguments', () => {
   it('is this under TCG', () => {
     expect(lines(renderQemuArguments(tcg))).toMatchSnapshot()
+  })
+
+  it('maps the RAM of a VM that is saved shared, and lets QEMU write it', () => {
+    const saved = withMemory(tcg, { kind: 'shared', ram: '/cache/t/ram', state: '/cache/t/state' })
+    expect(renderQemuArguments(saved)).toContain('memory-backend-file,id=ram,size=256M,mem-path=/run/vm/ram,share=on')
+    const command = renderQemuCommand(saved, 100_000)
+    expect(command.argv.join(' ')).toContain('--bind /cache/t/ram /run/vm/ram --bind /cache/t/state /run/vm/state')
+    expect(command.argv).not.toContain('--fsize=0')
+  })
+
+  it('maps the RAM of a template privately and read-only, and waits for its state', () => {
+    const restored = withMemory(tcg, { kind: 'template', ram: '/cache/t/ram', state: '/cache/t/state' })
+    const argv = renderQemuArguments(restored)
+    expect(argv).toContain('memory-backend-file,id=ram,size=256M,mem-path=/run/vm/ram,share=off,readonly=on,rom=off')
+    expect(argv.slice(-3)).toEqual(['-S', '-incoming', 'defer'])
+    const command = renderQemuCommand(restored, 100_000)
+    expect(command.argv.join(' ')).toContain(
+      '--ro-bind /cache/t/ram /run/vm/ram --ro-bind /cache/t/state /run/vm/state',
+    )
+    expect(command.argv).toContain('--fsize=0')
   })
 
   it('is this under KVM', () => {

@@ -58,6 +58,7 @@ function describeQemu(plan: VmPlan): readonly QemuArgument[] {
     { option: 'append', value: plan.kernelCommandLine.join(' ') },
     ...describeConsoles(),
     ...describeRoot(plan),
+    ...describeStart(plan),
   ]
 }
 
@@ -100,9 +101,23 @@ function describeMachine(plan: VmPlan): readonly QemuArgument[] {
     ...(tcg ? [] : [{ option: 'add-fd', properties: { fd: QEMU_DESCRIPTORS.kvm, set: KVM_FDSET } }]),
     { option: 'smp', properties: { cpus: plan.cpus, maxcpus: plan.cpus } },
     { option: 'm', value: `${plan.memoryMb}M` },
-    // A memory object of its own: a template needs a shared file here, its clones a private mapping of that file.
-    { option: 'object', value: 'memory-backend-ram', properties: { id: 'ram', size: `${plan.memoryMb}M` } },
+    describeMemory(plan),
   ]
+}
+
+function describeMemory(plan: VmPlan): QemuArgument {
+  const { memory, memoryMb } = plan
+  const common = { id: 'ram', size: `${memoryMb}M` }
+  if (memory.kind === 'anonymous') return { option: 'object', value: 'memory-backend-ram', properties: common }
+  const file = { ...common, 'mem-path': pathForQemu(plan, memory.ram) }
+  // `rom=off`: without it a file that is opened read-only makes memory that the guest cannot write.
+  const sharing = memory.kind === 'shared' ? { share: true } : { share: false, readonly: true, rom: false }
+  return { option: 'object', value: 'memory-backend-file', properties: { ...file, ...sharing } }
+}
+
+/** A VM of a template does not start by itself: its state is loaded over QMP, and then it goes on. */
+function describeStart(plan: VmPlan): readonly QemuArgument[] {
+  return plan.memory.kind === 'template' ? [{ option: 'S' }, { option: 'incoming', value: 'defer' }] : []
 }
 
 function describeConfinement(): readonly QemuArgument[] {

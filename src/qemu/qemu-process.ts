@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { chown } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { z } from 'zod'
 import { BootError, DependencyError, type Logger, TextRing, throwIfAborted } from '../base/index.ts'
@@ -48,6 +49,7 @@ export class QemuProcess implements AsyncDisposable {
   #qmp: QmpClient | undefined
   #cause: ExitCause | undefined
   #killTimer: NodeJS.Timeout | undefined
+  #onMigration: ((status: string) => void) | undefined
 
   private constructor(
     command: QemuCommand,
@@ -89,6 +91,7 @@ export class QemuProcess implements AsyncDisposable {
     throwIfAborted(options.signal)
     const maker = plan.jail.kind === 'bubblewrap' ? plan.jail.maker : plan.jail.user
     const lease = maker.kind === 'root' ? await leaseUid(plan, maker.uids) : undefined
+    if (lease !== undefined) await giveWritable(plan, lease)
     const command = render(lease?.uid)
     options.logger.debug('starting QEMU', { command: [command.file, ...command.argv].join(' ') })
     const qemu = await QemuProcess.#spawn(command, plan.accelerator, lease, options)
@@ -177,7 +180,13 @@ export class QemuProcess implements AsyncDisposable {
     })
   }
 
+  /** Calls `listener` with each status that QEMU reports of a migration, until it is replaced. */
+  onMigration(listener: ((status: string) => void) | undefined): void {
+    this.#onMigration = listener
+  }
+
   #onEvent(event: QmpEvent): void {
+    if (event.name === 'MIGRATION') this.#onMigration?.(event.status)
     if (event.name !== 'SHUTDOWN') return
     if (event.reason === 'host-signal') this.#cause ??= { kind: 'signal', signal: 'a signal from outside' }
     else if (event.guest) this.#cause ??= this.#guestEnd(event.reason)
@@ -241,6 +250,16 @@ export class QemuProcess implements AsyncDisposable {
       { phase: 'qemu', bootLog: this.bootLog.text(), stderr: this.stderr.text() },
       { retryable: canPass(exit), cause: error },
     )
+  }
+}
+
+/** What QEMU is to write becomes its uid's. */
+async function giveWritable(plan: ProcessPlan, lease: UidLease): Promise<void> {
+  try {
+    for (const file of plan.files) if (file.writable === true) await chown(file.host, lease.uid, lease.uid)
+  } catch (error) {
+    await lease[Symbol.asyncDispose]()
+    throw error
   }
 }
 

@@ -20,10 +20,14 @@ const event = z.object({ event: z.string().max(128), data: z.unknown().optional(
 /** Why QEMU stopped running its guest: `ShutdownCause` of QEMU's run-state.json. */
 const shutdown = z.object({ guest: z.boolean(), reason: z.string().max(64) })
 
+/** How far a migration is: `MigrationStatus` of QEMU's migration.json. */
+const migration = z.object({ status: z.string().max(64) })
+
 /** The events the product acts on. */
 export type QmpEvent =
   | { readonly name: 'SHUTDOWN'; readonly guest: boolean; readonly reason: string }
-  | { readonly name: 'STOP' | 'RESUME' | 'RESET' | 'GUEST_PANICKED' | 'MIGRATION' | 'other' }
+  | { readonly name: 'MIGRATION'; readonly status: string }
+  | { readonly name: 'STOP' | 'RESUME' | 'RESET' | 'GUEST_PANICKED' | 'other' }
 
 export type QmpMessage =
   | { readonly kind: 'greeting'; readonly version: QemuVersion }
@@ -58,8 +62,9 @@ function toEvent(message: z.infer<typeof event>): QmpEvent {
     case 'RESUME':
     case 'RESET':
     case 'GUEST_PANICKED':
-    case 'MIGRATION':
       return { name: message.event }
+    case 'MIGRATION':
+      return { name: 'MIGRATION', ...migration.parse(message.data) }
     default:
       return { name: 'other' }
   }

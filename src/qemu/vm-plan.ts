@@ -33,7 +33,7 @@ export interface ProcessPlan {
   readonly jail: JailPlan
   /** Where locks of running VMs stand (the uid of each jail). */
   readonly runtimeDir: string
-  /** Every file of the host that QEMU may open besides its own program, all of them read-only. */
+  /** Every file of the host that QEMU may open besides its own program. */
   readonly files: readonly VmFile[]
 }
 
@@ -41,12 +41,24 @@ export interface ProcessPlan {
 export interface VmFile {
   readonly host: string
   readonly jailed: string
+  /** QEMU may write it: only while a template is being saved. It then belongs to the VM's own uid. @default false */
+  readonly writable?: boolean
 }
+
+/** Where the guest's memory lies. */
+export type MemoryPlan =
+  /** Nowhere but in the process. */
+  | { readonly kind: 'anonymous' }
+  /** In a file, because a template is to be saved of this VM: `ram` is mapped shared, `state` takes the device state. */
+  | { readonly kind: 'shared'; readonly ram: string; readonly state: string }
+  /** The VM is resumed from a template: `ram` is mapped privately, so pages are the template's until they are written. */
+  | { readonly kind: 'template'; readonly ram: string; readonly state: string }
 
 /** The frozen description of a VM from which everything else follows: QEMU's arguments, the jail, the kernel's command line. */
 export interface VmPlan extends ProcessPlan {
   readonly cpu: CpuPlan
   readonly memoryMb: number
+  readonly memory: MemoryPlan
   readonly cpus: number
   /** Host paths; each is one of `files`. */
   readonly kernel: string
@@ -59,13 +71,25 @@ export interface VmPlan extends ProcessPlan {
 /** The directory of the VM's own files inside the jail. */
 export const JAIL_DIRECTORY = '/run/vm'
 
-/** The image's files under the names they get in the jail. */
-export function vmFiles(image: Pick<VmPlan, 'kernel' | 'initramfs' | 'root'>): readonly VmFile[] {
-  const files = [
-    { host: image.kernel, jailed: `${JAIL_DIRECTORY}/kernel` },
-    { host: image.initramfs, jailed: `${JAIL_DIRECTORY}/initramfs` },
+/** The files of an image and of a template under the names they get in the jail. */
+export function vmFiles(plan: Pick<VmPlan, 'kernel' | 'initramfs' | 'root' | 'memory'>): readonly VmFile[] {
+  const { kernel, initramfs, root, memory } = plan
+  const files: VmFile[] = [
+    { host: kernel, jailed: `${JAIL_DIRECTORY}/kernel` },
+    { host: initramfs, jailed: `${JAIL_DIRECTORY}/initramfs` },
   ]
-  return image.root === undefined ? files : [...files, { host: image.root, jailed: `${JAIL_DIRECTORY}/root` }]
+  if (root !== undefined) files.push({ host: root, jailed: `${JAIL_DIRECTORY}/root` })
+  if (memory.kind !== 'anonymous') {
+    const writable = memory.kind === 'shared'
+    files.push({ host: memory.ram, jailed: `${JAIL_DIRECTORY}/ram`, writable })
+    files.push({ host: memory.state, jailed: `${JAIL_DIRECTORY}/state`, writable })
+  }
+  return files
+}
+
+/** The same VM with its memory elsewhere. Pure. */
+export function withMemory(plan: VmPlan, memory: MemoryPlan): VmPlan {
+  return Object.freeze({ ...plan, memory, files: vmFiles({ ...plan, memory }) })
 }
 
 /** The name under which QEMU opens one of the host's files. */

@@ -69,10 +69,17 @@ export interface ExecRequest {
   readonly stderrLimit: number
 }
 
+/** What makes a guest this sandbox's and no other's. */
+export interface GuestIdentity {
+  readonly hostname: string
+  /** Environment of every program. */
+  readonly env: Readonly<Record<string, string>>
+}
+
 /** Hands the guest its clock, entropy, name and environment: the first request on every VM, booted or restored. */
 export async function resumeGuest(
   channel: Channel,
-  options: { readonly hostname: string; readonly env: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
+  options: GuestIdentity & { readonly signal?: AbortSignal },
 ): Promise<{ readonly guestMs: number }> {
   return await channel.request(
     'resume',
@@ -84,6 +91,11 @@ export async function resumeGuest(
     },
     { label: 'resume', timeoutMs: CONTROL_TIMEOUT_MS, result: resumeResult, ...withSignal(options.signal) },
   )
+}
+
+/** Asks the agent whether it is there. */
+export async function pingGuest(channel: Channel, timeoutMs: number): Promise<void> {
+  await channel.request('ping', {}, { label: 'ping', timeoutMs, result: resumeResult })
 }
 
 /** Starts a REPL and waits until it is ready. */

@@ -2,6 +2,7 @@ export {
   type ExecEnd,
   execProgram,
   type ExecRequest,
+  type GuestIdentity,
   type RunEnd,
   type RunRequest,
   runCode,

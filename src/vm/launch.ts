@@ -10,23 +10,21 @@ import {
   withDeadline,
 } from '../base/index.ts'
 import { Channel, RequestRefusedError } from '../channel/index.ts'
-import { canPass, describeExit, QemuProcess, type VmPlan } from '../qemu/index.ts'
-import { resumeGuest, startRepl } from './agent-client.ts'
+import { canPass, describeExit, loadState, QemuProcess, QmpError, type VmPlan } from '../qemu/index.ts'
+import { type GuestIdentity, resumeGuest, startRepl } from './agent-client.ts'
 import { BOOT_LIMIT_MS, nextBootDelayMs } from './boot-retry.ts'
-import { EXIT_CAUSE_WAIT_MS, Vm } from './vm.ts'
+import { EXIT_CAUSE_WAIT_MS, type LaunchTiming, Vm } from './vm.ts'
 
 export interface LaunchOptions {
   /** The interpreter that is warm when the VM is handed over. */
   readonly language: string
-  readonly hostname: string
-  readonly env: Readonly<Record<string, string>>
+  readonly identity: GuestIdentity
   readonly onBootLog: ((line: string) => void) | undefined
   readonly signal: AbortSignal
   readonly logger: Logger
   /** Milliseconds that one boot may take. @default BOOT_LIMIT_MS */
   readonly bootLimitMs?: number
-  /** Called when a VM has booted, and when a boot failed and is tried again. */
-  readonly onBoot: () => void
+  /** Called when a boot failed and is tried again. */
   readonly onRetry: () => void
 }
 
@@ -34,17 +32,17 @@ export interface LaunchOptions {
 const DEFAULT_CONTEXT = 'default'
 
 /**
- * Launches a VM and returns it ready to run code. A boot that fails for a cause that can pass is tried again.
+ * Launches a VM and returns it ready to run code. A boot that fails for a cause that can pass is tried again; the
+ * resumption of a template is tried once, because whoever wants a VM can boot one instead.
  * @throws BootError with boot log and stderr · DependencyError · AbortedError. Nothing is left behind.
  */
 export async function launchVm(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const vm = await bootOnce(plan, options)
-      options.onBoot()
-      return vm
+      return await launchOnce(plan, options)
     } catch (error) {
       throwIfAborted(options.signal)
+      if (plan.memory.kind === 'template') throw error
       const retryable = error instanceof SandboxError && error.retryable
       const delayMs = nextBootDelayMs(attempt, retryable, Math.random())
       if (delayMs === undefined) throw error
@@ -57,25 +55,38 @@ export async function launchVm(plan: VmPlan, options: LaunchOptions): Promise<Vm
   }
 }
 
-/** One boot: each phase is measured, and whatever fails takes QEMU with it. */
-async function bootOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
-  const { signal, logger, language, onBootLog } = options
+/**
+ * One try: a boot, or the resumption of a template, as the plan's memory says. Each phase is measured, and whatever fails
+ * takes QEMU with it.
+ */
+async function launchOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
+  const { signal, logger, identity, onBootLog } = options
   const clock = new PhaseClock(logger)
   const qemu = await QemuProcess.start(plan, { signal, logger, ...(onBootLog === undefined ? {} : { onBootLog }) })
   let channel: Channel | undefined
   try {
-    const boot = new Boot(qemu, signal, options.bootLimitMs ?? BOOT_LIMIT_MS)
-    const setupMs = clock.lap('setup')
-    channel = await boot.phase(
-      'hello',
-      Channel.open(qemu.channelSocket, { signal, logger, helloTimeoutMs: BOOT_LIMIT_MS }),
-    )
-    const bootMs = clock.lap('boot')
-    await boot.phase('resume', resumeGuest(channel, { hostname: options.hostname, env: options.env, signal }))
-    const connectMs = clock.lap('connect')
-    await boot.phase(`start ${language}`, startRepl(channel, { language, context: DEFAULT_CONTEXT, signal }))
-    const spawnMs = clock.lap('spawn')
-    return new Vm({ qemu, channel, timing: { setupMs, bootMs, connectMs, spawnMs }, logger })
+    const phases = new Phases(qemu, signal, options.bootLimitMs ?? BOOT_LIMIT_MS)
+    const timing: Mutable<LaunchTiming> = { setupMs: clock.lap('setup'), connectMs: 0 }
+    if (plan.memory.kind === 'template') {
+      await phases.run('restore', loadState(qemu, plan, signal))
+      channel = Channel.resume(qemu.channelSocket, { logger })
+      timing.restoreMs = clock.lap('restore')
+    } else {
+      channel = await phases.run(
+        'hello',
+        Channel.open(qemu.channelSocket, { signal, logger, helloTimeoutMs: BOOT_LIMIT_MS }),
+      )
+      timing.bootMs = clock.lap('boot')
+    }
+    await phases.run('resume', resumeGuest(channel, { ...identity, signal }))
+    timing.connectMs = clock.lap('connect')
+    // A template was saved with its interpreter running.
+    if (plan.memory.kind !== 'template') {
+      const { language } = options
+      await phases.run(`start ${language}`, startRepl(channel, { language, context: DEFAULT_CONTEXT, signal }))
+      timing.spawnMs = clock.lap('spawn')
+    }
+    return new Vm({ qemu, plan, channel, timing, logger })
   } catch (error) {
     // Dead before the error is out: whoever catches it may rely on nothing being left.
     await qemu.stop('forced', 'its launch failed')
@@ -84,8 +95,10 @@ async function bootOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
   }
 }
 
-/** Waits for the phases of one boot: each ends with its result, QEMU's own end, the boot's limit or the caller's signal. */
-class Boot {
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Waits for the phases of one launch: each ends with its result, QEMU's own end, the launch's limit or the caller's signal. */
+class Phases {
   readonly #qemu: QemuProcess
   readonly #signal: AbortSignal
   readonly #limitMs: number
@@ -98,7 +111,7 @@ class Boot {
     this.#endsAt = performance.now() + limitMs
   }
 
-  async phase<T>(name: string, work: Promise<T>): Promise<T> {
+  async run<T>(name: string, work: Promise<T>): Promise<T> {
     const died = this.#qemu.exited.then((exit) => {
       throw this.#error(name, `the VM ended while it was booting: ${describeExit(exit)}`, canPass(exit))
     })
@@ -111,8 +124,8 @@ class Boot {
       })
     } catch (error) {
       if (error instanceof BootError || error instanceof ProtocolError || error instanceof AbortedError) throw error
-      // The guest is up and said no: it would say the same the next time.
-      if (error instanceof RequestRefusedError) throw this.#error(name, error.message, false, error)
+      // QEMU or the guest is up and said no: it would say the same the next time.
+      if (error instanceof RequestRefusedError || isRefusal(error)) throw this.#error(name, error.message, false, error)
       // The channel breaks a moment before QEMU's exit is known, and QEMU's exit tells more.
       const exit = await Promise.race([this.#qemu.exited, delay(EXIT_CAUSE_WAIT_MS, undefined, { ref: false })])
       if (exit !== undefined)
@@ -125,6 +138,10 @@ class Boot {
     const details = { phase, bootLog: this.#qemu.bootLog.text(), stderr: this.#qemu.stderr.text() }
     return new BootError(`The VM did not become ready (phase "${phase}"): ${why}`, details, { retryable, cause })
   }
+}
+
+function isRefusal(error: unknown): error is QmpError {
+  return error instanceof QmpError && error.failure === 'refused'
 }
 
 /** Measures consecutive phases; each is a `[timing]` line of the debug log. */

@@ -1,14 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { BootError, type Logger, ProtocolError, type SandboxError, VmLostError } from '../base/index.ts'
 import { type Channel, describeEnd, RequestRefusedError } from '../channel/index.ts'
-import { describeExit, type QemuProcess } from '../qemu/index.ts'
+import { describeExit, type QemuProcess, saveState, type VmPlan } from '../qemu/index.ts'
+import { type GuestIdentity, pingGuest, resumeGuest } from './agent-client.ts'
 
-/** Measured milliseconds of the phases of a launch. */
+/** Measured milliseconds of the phases of a launch; a phase that did not take place is absent. */
 export interface LaunchTiming {
+  /** Starting QEMU until it answers. */
   readonly setupMs: number
-  readonly bootMs: number
+  /** From the guest's first instruction until its agent said hello. */
+  readonly bootMs?: number
+  /** Loading the state of a template and letting the guest go on. */
+  readonly restoreMs?: number
+  /** Handing clock, entropy, name and environment to the guest. */
   readonly connectMs: number
-  readonly spawnMs: number
+  /** Starting the interpreter. */
+  readonly spawnMs?: number
 }
 
 /** Why a VM is no longer usable: the first cause, whatever followed from it. */
@@ -38,10 +45,12 @@ export class Vm implements AsyncDisposable {
   readonly timing: LaunchTiming
   readonly ended: Promise<VmEnd>
   readonly #qemu: QemuProcess
+  readonly #plan: VmPlan
   readonly #logger: Logger
   #cause: VmEnd | undefined
 
-  constructor(parts: { qemu: QemuProcess; channel: Channel; timing: LaunchTiming; logger: Logger }) {
+  constructor(parts: { qemu: QemuProcess; plan: VmPlan; channel: Channel; timing: LaunchTiming; logger: Logger }) {
+    this.#plan = parts.plan
     this.channel = parts.channel
     this.timing = parts.timing
     this.#qemu = parts.qemu
@@ -57,6 +66,39 @@ export class Vm implements AsyncDisposable {
   /** Lets the caller's process exit although this VM runs; QEMU dies with it. */
   unref(): void {
     this.#qemu.unref()
+  }
+
+  /**
+   * Hands the guest its clock, fresh entropy, name and environment; nothing of a user's may run before. A VM that waited in
+   * a pool is told again when it is handed out.
+   */
+  async adopt(identity: GuestIdentity, signal: AbortSignal): Promise<void> {
+    await resumeGuest(this.channel, { ...identity, signal })
+  }
+
+  /** Whether the agent answers. Never rejects. */
+  async isAlive(timeoutMs: number): Promise<boolean> {
+    return await pingGuest(this.channel, timeoutMs).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /**
+   * Saves the VM as a template, into the files that its plan names, and ends it.
+   * @throws QmpError · VmLostError when it ends meanwhile · AbortedError. The VM is dead then, too.
+   */
+  async saveAndClose(signal: AbortSignal): Promise<void> {
+    const died = this.ended.then((end) => {
+      throw this.lostError(end, false)
+    })
+    try {
+      await Promise.race([saveState(this.#qemu, this.#plan, signal), died])
+    } finally {
+      // QEMU has closed its files only when it is dead.
+      died.catch(() => undefined)
+      await this.close('it was saved')
+    }
   }
 
   /** Ends the VM at once for `reason`, unless it is ending already. Does not wait; `ended` tells when it is dead. */

@@ -15,12 +15,10 @@ async function failing(plan: VmPlan, changes: Partial<LaunchOptions> = {}) {
   const startedAt = performance.now()
   const error: unknown = await launchVm(plan, {
     language: 'bash',
-    hostname: 'sandbox-test',
-    env: {},
+    identity: { hostname: 'sandbox-test', env: {} },
     onBootLog: undefined,
     signal: new AbortController().signal,
     logger: silent,
-    onBoot: () => undefined,
     onRetry: () => {
       retries += 1
     },

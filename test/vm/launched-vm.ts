@@ -21,12 +21,10 @@ export async function launchTestVm(language = 'bash'): Promise<Vm> {
   const plan = planVm({ image, verdict, memoryMb: 256, cpus: 1, verbose: false })
   return await launchVm(plan, {
     language,
-    hostname: 'sandbox-test',
-    env: {},
+    identity: { hostname: 'sandbox-test', env: {} },
     onBootLog: undefined,
     signal: new AbortController().signal,
     logger,
-    onBoot: () => undefined,
     onRetry: () => undefined,
   })
 }
