@@ -26,11 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         repl_directory: argument("REPL directory")?.into(),
         repl_argv,
         script_directory: argument("script directory")?.into(),
-        owns_machine: false,
     };
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let port = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
-    let end = Agent::new(config, port, OomWatch::default())?.serve();
+    let end = Agent::new(config, port, OomWatch::default(), None)?.serve();
     println!("{end}");
     Ok(())
 }

@@ -11,17 +11,16 @@ use exec_sandbox_agent::{console, power};
 fn main() {
     // The kernel would print a trace of its own about a dead init; the host wants the reason.
     std::panic::set_hook(Box::new(|panic| power::fail(&format!("panic: {panic}"))));
-    let Booted { port, oom } = boot().unwrap_or_else(|error| power::fail(&error.to_string()));
+    let Booted { port, oom, machine } = boot().unwrap_or_else(|error| power::fail(&error.to_string()));
     let config = Config {
         identity: Some(USER),
         home: "/home/user".into(),
         repl_directory: PathBuf::from(REPL_DIRECTORY),
         repl_argv: table::argv,
         script_directory: PathBuf::from("/run/exec-sandbox/scripts"),
-        owns_machine: true,
     };
-    let mut agent =
-        Agent::new(config, port, oom).unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));
+    let mut agent = Agent::new(config, port, oom, Some(machine))
+        .unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));
     match agent.serve() {
         // The ordinary end: the host is done with this VM.
         PortError::Closed => {

@@ -21,7 +21,7 @@ fn tasks() -> u64 {
 impl Agent {
     /// Whether a program that has just ended has left a crowd, so that its group must go.
     pub(super) fn leaves_a_crowd(&self) -> bool {
-        self.config.owns_machine && tasks() > CROWD
+        self.machine.is_some() && tasks() > CROWD
     }
 
     /// A program is about to start. If it could not, because others fill all places and no program that the host waits
@@ -32,7 +32,7 @@ impl Agent {
             Exchange::Run(run) => run.is_running(),
             Exchange::Start(_) | Exchange::Resume(_) => false,
         };
-        if !self.config.owns_machine || tasks() <= FULL || self.exchanges.values().any(waited_for) {
+        if self.machine.is_none() || tasks() <= FULL || self.exchanges.values().any(waited_for) {
             return;
         }
         console::debug("no room for another process; all processes of the user are killed");

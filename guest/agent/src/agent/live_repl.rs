@@ -9,8 +9,10 @@ use rustix::process::Pid;
 use rustix::rand::{getrandom, GetRandomFlags};
 
 use super::poller::{Interest, Owner, Part, Poller, Watched};
+use crate::boot::names::hex_digits;
 use crate::clock;
 use crate::process::launch::exec_outcome;
+use crate::process::usage::Meter;
 use crate::process::{ExecFailure, Launched};
 use crate::repl::message::{encode, MARK_BYTES};
 use crate::repl::{Decoder, Mark, Message, ProtocolBreak};
@@ -53,6 +55,7 @@ pub struct LiveRepl {
     outgoing: Vec<u8>,
     sent: usize,
     pub pipes: [Watched; 2],
+    pub meter: Meter,
     /// The environment or the generators are those of before a `resume`; done as soon as it is idle.
     pub reseed_due: bool,
     /// The agent has ended it; nothing it says counts any more.
@@ -84,6 +87,7 @@ impl LiveRepl {
             outgoing: Vec::new(),
             sent: 0,
             pipes: [watch(launched.stdout, Part::Stdout), watch(launched.stderr, Part::Stderr)],
+            meter: Meter::new(launched.pid),
             reseed_due: false,
             condemned: false,
             loss_told: false,
@@ -183,6 +187,16 @@ impl LiveRepl {
         Ok(Some(messages))
     }
 
+    /// Nothing is to be read from the pipes until the next run.
+    pub fn pause_pipes(&mut self) {
+        self.pipes.iter_mut().for_each(Watched::pause);
+    }
+
+    /// Something came through a pipe that nobody reads now. It stays there for the next run.
+    pub fn unlist_paused_pipes(&mut self) -> io::Result<()> {
+        self.pipes.iter_mut().try_for_each(Watched::unlist_if_paused)
+    }
+
     /// What it printed last, to explain a start that failed.
     pub fn last_words(&self) -> String {
         let mut buffer = [0_u8; 2_048];
@@ -202,10 +216,9 @@ fn fresh_mark() -> Mark {
     let mut random = [0_u8; MARK_BYTES / 2];
     // As for the seed: from the generator's initialization on this call cannot fail.
     let _ = getrandom(&mut random, GetRandomFlags::empty());
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
     let mut mark = [0; MARK_BYTES];
     for (pair, byte) in mark.chunks_exact_mut(2).zip(random) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        pair.copy_from_slice(&hex_digits(byte));
     }
     mark
 }

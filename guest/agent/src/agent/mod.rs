@@ -32,6 +32,7 @@ use program::Program;
 use resume::Resuming;
 use run::Run;
 
+use crate::boot::Machine;
 use crate::clock;
 use crate::process::oom::OomWatch;
 use crate::sys::signals::child_signals;
@@ -48,8 +49,6 @@ pub struct Config {
     pub repl_argv: fn(Language, &Path) -> Vec<String>,
     /// Where `#!` programs are put while they run.
     pub script_directory: PathBuf,
-    /// Whether clock, host name and entropy are the agent's to set.
-    pub owns_machine: bool,
 }
 
 enum Exchange {
@@ -68,6 +67,8 @@ pub struct Agent {
     /// Children have ended that have not been looked at.
     children_left: bool,
     oom: OomWatch,
+    /// Clock, generator and names, when they are the agent's to set: tests run it in somebody else's machine.
+    machine: Option<Machine>,
     exchanges: BTreeMap<u32, Exchange>,
     contexts: BTreeMap<ContextKey, Context>,
     /// Who started which process. What is not in here is an orphan of the user's.
@@ -79,7 +80,7 @@ pub struct Agent {
 
 impl Agent {
     /// Opens the conversation: when this returns, HELLO has been said.
-    pub fn new(config: Config, port: OwnedFd, oom: OomWatch) -> io::Result<Self> {
+    pub fn new(config: Config, port: OwnedFd, oom: OomWatch, machine: Option<Machine>) -> io::Result<Self> {
         let poller = Poller::new()?;
         let mut signals = poller.watch(child_signals()?, Owner::Children, Part::Report);
         signals.want(Interest::READ)?;
@@ -91,6 +92,7 @@ impl Agent {
             signals,
             children_left: false,
             oom,
+            machine,
             exchanges: BTreeMap::new(),
             contexts: BTreeMap::new(),
             children: HashMap::new(),
@@ -145,7 +147,7 @@ impl Agent {
                     }
                 }
             }
-            Owner::Repl(serial) => self.repl_event(serial, event),
+            Owner::Repl(serial) => self.repl_event(serial, event).map_err(PortError::Io)?,
         }
         Ok(())
     }
@@ -258,9 +260,7 @@ impl Agent {
             if let Some(Exchange::Run(run)) = active {
                 run.update_interest(repl, &self.port)?;
             } else {
-                for pipe in &mut repl.pipes {
-                    pipe.want(Interest::default())?;
-                }
+                repl.pause_pipes();
             }
         }
         for exchange in self.exchanges.values_mut() {

@@ -1,6 +1,8 @@
 //! The life of the REPLs: started, given their turns, listened to, ended.
 
-use super::context::ContextKey;
+use std::io;
+
+use super::context::{Context, ContextKey};
 use super::ladder::SIGKILL;
 use super::live_repl::{LiveRepl, Phase};
 use super::poller::{Event, Owner, Part};
@@ -122,9 +124,9 @@ impl Agent {
         found.map(|(key, _)| key.clone())
     }
 
-    pub(super) fn repl_event(&mut self, serial: u32, event: &Event) {
+    pub(super) fn repl_event(&mut self, serial: u32, event: &Event) -> io::Result<()> {
         let Some(key) = self.key_of(serial) else {
-            return;
+            return Ok(());
         };
         match event.token.part {
             Part::Report => {
@@ -141,15 +143,19 @@ impl Agent {
                 }
             }
             Part::Stdin | Part::Stdout | Part::Stderr => {
-                let Some(context) = self.contexts.get(&key) else {
-                    return;
+                let Some(Context { repl: Some(repl), active, .. }) = self.contexts.get_mut(&key) else {
+                    return Ok(());
                 };
-                let active = context.active.and_then(|id| self.exchanges.get_mut(&id));
-                if let (Some(Exchange::Run(run)), Some(repl)) = (active, &context.repl) {
-                    run.pump_output(event.token.part, repl, &mut self.port);
+                let moved = match active.and_then(|id| self.exchanges.get_mut(&id)) {
+                    Some(Exchange::Run(run)) => run.pump_output(event.token.part, repl, &mut self.port),
+                    _ => false,
+                };
+                if !moved {
+                    repl.unlist_paused_pipes()?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Reads once and does what the REPL says; true when there may be more.

@@ -8,7 +8,7 @@ use super::context::{Context, ContextKey};
 use super::live_repl::Phase;
 use super::requests::GuestTime;
 use super::{Agent, Exchange};
-use crate::boot::names;
+use crate::boot::Machine;
 use crate::clock;
 use crate::sys::machine::add_entropy;
 use crate::wire::message::{milliseconds, ErrorCode, RequestError};
@@ -30,8 +30,8 @@ impl Resuming {
 
 impl Agent {
     pub(super) fn resume(&mut self, id: u32, request: request::Resume) -> Result<(), RequestError> {
-        if self.config.owns_machine {
-            become_another(&request).map_err(|what| RequestError::new(ErrorCode::Internal, what))?;
+        if let Some(machine) = &mut self.machine {
+            become_another(machine, &request).map_err(|what| RequestError::new(ErrorCode::Internal, what))?;
         }
         self.environment = request.env;
         let mut serials = Vec::new();
@@ -53,12 +53,12 @@ impl Agent {
 }
 
 /// Clock, generator, name and machine-id. Entropy comes before the machine-id, which is drawn from the generator.
-fn become_another(request: &request::Resume) -> Result<(), String> {
+fn become_another(machine: &mut Machine, request: &request::Resume) -> Result<(), String> {
     let time = Timespec {
         tv_sec: i64::try_from(request.unix_time_ns.as_secs()).map_err(|error| format!("the clock: {error}"))?,
         tv_nsec: request.unix_time_ns.subsec_nanos().into(),
     };
     clock_settime(ClockId::Realtime, time).map_err(|error| format!("setting the clock: {error}"))?;
-    add_entropy(&request.entropy).map_err(|error| format!("adding entropy: {error}"))?;
-    names::write_all(&request.hostname).map_err(|error| error.to_string())
+    add_entropy(&machine.generator, &request.entropy).map_err(|error| format!("adding entropy: {error}"))?;
+    machine.names.renew(&request.hostname).map_err(|error| error.to_string())
 }

@@ -10,7 +10,6 @@ use super::output::Output;
 use super::poller::{Interest, Part, Watched};
 use super::port::Port;
 use crate::clock;
-use crate::process::usage;
 use crate::sys::wait::{Exit, Status};
 use crate::wire::message::{milliseconds, Event, RequestError};
 use crate::wire::request;
@@ -79,7 +78,7 @@ impl Run {
     pub fn hand_over(&mut self, repl: &mut LiveRepl, kills_before: u64) {
         self.handed_over = clock::now();
         self.ladder = Some(Ladder::new(self.handed_over, self.request.timeout_ms));
-        self.cpu_before = usage::cpu(repl.pid);
+        (self.cpu_before, _) = repl.meter.read();
         self.kills_before = kills_before;
         let code = std::mem::take(&mut self.request.code);
         repl.run(self.id, &self.request.env, &code);
@@ -144,15 +143,17 @@ impl Run {
     }
 
     /// The REPL has reported the end.
-    pub fn reported(&mut self, code: u8, kills_now: u64, repl: &LiveRepl) {
+    pub fn reported(&mut self, code: u8, kills_now: u64, repl: &mut LiveRepl) {
         self.outputs.iter_mut().zip(&repl.pipes).for_each(|(output, pipe)| output.finish(pipe));
+        let at = clock::now();
+        let (cpu, peak_bytes) = repl.meter.read();
         self.end = Some(End {
             status: Status::Exited(code),
             memory: code == KILLED && kills_now > self.kills_before,
             state: State::Kept,
-            at: clock::now(),
-            cpu: usage::cpu(repl.pid),
-            peak_bytes: usage::peak_bytes(repl.pid),
+            at,
+            cpu,
+            peak_bytes,
         });
     }
 
@@ -178,10 +179,12 @@ impl Run {
         });
     }
 
-    pub fn pump_output(&mut self, part: Part, repl: &LiveRepl, port: &mut Port) {
+    /// True when something moved.
+    pub fn pump_output(&mut self, part: Part, repl: &LiveRepl, port: &mut Port) -> bool {
         let index = usize::from(part == Part::Stderr);
-        if let (Some(output), Some(pipe)) = (self.outputs.get_mut(index), repl.pipes.get(index)) {
-            output.pump(pipe, port);
+        match (self.outputs.get_mut(index), repl.pipes.get(index)) {
+            (Some(output), Some(pipe)) => output.pump(pipe, port),
+            _ => false,
         }
     }
 
@@ -204,9 +207,12 @@ impl Run {
 
     /// Waits for the pipes of the REPL as far as there is room for what comes.
     pub fn update_interest(&mut self, repl: &mut LiveRepl, port: &Port) -> std::io::Result<()> {
-        let running = self.is_running();
+        if !self.is_running() {
+            repl.pause_pipes();
+            return Ok(());
+        }
         for (output, pipe) in self.outputs.iter_mut().zip(&mut repl.pipes) {
-            pipe.want(if running && output.wants(port) { Interest::READ } else { Interest::default() })?;
+            pipe.want(if output.wants(port) { Interest::READ } else { Interest::default() })?;
         }
         Ok(())
     }

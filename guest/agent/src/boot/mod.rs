@@ -22,6 +22,7 @@ use crate::process::oom::OomWatch;
 use crate::sys::machine::loopback_up;
 use crate::{clock, console, power};
 
+use names::Names;
 pub use switches::Switches;
 
 /// Name of the virtio-serial port to the host.
@@ -40,6 +41,15 @@ pub struct Booted {
     /// The open port to the host.
     pub port: OwnedFd,
     pub oom: OomWatch,
+    pub machine: Machine,
+}
+
+/// What a `resume` gives another identity.
+pub struct Machine {
+    pub names: Names,
+    /// A node of the kernel's generator. Open from the boot on, like the files of `names`: a clone opens nothing on its
+    /// way to the first result.
+    pub generator: OwnedFd,
 }
 
 /// Makes the machine ready.
@@ -63,9 +73,13 @@ pub fn boot() -> Result<Booted, StepError> {
     let oom = OomWatch::open();
     phase("switch-root", switch_root)?;
     phase("mounts", || mounts::tree(memory_bytes))?;
-    phase("names", || {
-        names::write_all("sandbox")?;
-        loopback_up().step("bringing the loopback interface up")
+    let machine = phase("names", || {
+        let mut names = Names::create()?;
+        names.renew("sandbox")?;
+        loopback_up().step("bringing the loopback interface up")?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let generator = rustix::fs::open("/dev/urandom", flags, Mode::empty()).step("opening the generator")?;
+        Ok(Machine { names, generator })
     })?;
     phase("confine", || {
         sysctls::set(switches.debug)?;
@@ -75,7 +89,7 @@ pub fn boot() -> Result<Booted, StepError> {
         confine::protect_agent()
     })?;
     console::timing("boot", clock::now().saturating_sub(handed_over));
-    Ok(Booted { port, oom })
+    Ok(Booted { port, oom, machine })
 }
 
 fn memory_bytes() -> u64 {

@@ -21,9 +21,10 @@ const RNDADDENTROPY: libc::c_ulong = 0x4008_5203;
 /// `_IO('R', 0x07)`
 const RNDRESEEDCRNG: libc::c_ulong = 0x5207;
 
-/// Mixes bytes into the kernel's generator, credited in full, and has it reseed from them at once.
-pub fn add_entropy(bytes: &[u8; 64]) -> io::Result<()> {
-    let device = std::fs::File::open("/dev/urandom")?;
+/// Mixes bytes into the kernel's generator, credited in full, and has it reseed from them at once. `device` is any of
+/// the generator's nodes.
+pub fn add_entropy(device: impl AsFd, bytes: &[u8; 64]) -> io::Result<()> {
+    let device = device.as_fd();
     let info = RandPoolInfo { entropy_count: 512, buf_size: 64, buf: *bytes };
     // SAFETY: the structure is laid out as the request wants it and outlives the call.
     unsafe {

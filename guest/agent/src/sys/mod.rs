@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod machine;
+pub mod shared_file;
 pub mod signals;
 pub mod wait;
 

@@ -62,19 +62,30 @@ fn timeval(value: libc::timeval) -> Duration {
     Duration::from_secs(u64::try_from(value.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
 }
 
-/// CPU time of a running process, without its children.
-#[must_use]
-pub fn cpu_time(pid: Pid) -> Option<Duration> {
-    let mut clock: libc::clockid_t = 0;
-    // SAFETY: both pointers live through their calls; a pid that is gone gives an error.
-    unsafe {
-        if libc::clock_getcpuclockid(pid.as_raw_nonzero().get(), &raw mut clock) != 0 {
-            return None;
-        }
-        let mut time: libc::timespec = std::mem::zeroed();
-        if libc::clock_gettime(clock, &raw mut time) != 0 {
-            return None;
-        }
+/// The clock that counts the CPU time of a running process, without its children.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuClock(libc::clockid_t);
+
+impl CpuClock {
+    #[must_use]
+    pub fn of(pid: Pid) -> Option<Self> {
+        let mut clock: libc::clockid_t = 0;
+        // SAFETY: the pointer lives through the call; a pid that is gone gives an error.
+        let result = unsafe { libc::clock_getcpuclockid(pid.as_raw_nonzero().get(), &raw mut clock) };
+        (result == 0).then_some(Self(clock))
+    }
+
+    /// `None` once the process has been reaped.
+    #[must_use]
+    pub fn read(&self) -> Option<Duration> {
+        // SAFETY: timespec is plain data for which zeroes are valid, and lives through the call.
+        let time = unsafe {
+            let mut time: libc::timespec = std::mem::zeroed();
+            if libc::clock_gettime(self.0, &raw mut time) != 0 {
+                return None;
+            }
+            time
+        };
         let seconds = Duration::from_secs(u64::try_from(time.tv_sec).ok()?);
         Some(seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).ok()?))
     }
