@@ -16,6 +16,8 @@ export interface HostPaths {
   readonly currentImage: string
   /** Components of images by kind and content key. */
   readonly build: string
+  /** Saved memory of VMs by template key, and the work of builders. Nobody else may list it. */
+  readonly templates: string
   /** What the accelerator probe found, one file per (boot of the host, QEMU, kernel). */
   readonly verdicts: string
   /** Lock files. They are never deleted: deleting a lock file lets two processes hold "the" lock. */
@@ -44,6 +46,7 @@ export function resolvePaths(env: NodeJS.ProcessEnv, overrides: PathOverrides = 
     images,
     currentImage: join(images, 'current'),
     build: join(cacheDir, 'build'),
+    templates: join(cacheDir, 'templates'),
     verdicts: join(cacheDir, 'verdicts'),
     locks: join(cacheDir, 'locks'),
   })
@@ -57,6 +60,60 @@ export function verdictFile(paths: HostPaths, key: string): string {
 /** What a QEMU binary said about itself; `key` is a hex digest that stands for the binary. */
 export function qemuFeaturesFile(paths: HostPaths, key: string): string {
   return join(paths.verdicts, `qemu-${key}.json`)
+}
+
+/** The files of one template, published or in the making. */
+export interface TemplatePaths {
+  readonly directory: string
+  /** Written last: a directory without it is not a template. Its time of modification is the template's last use. */
+  readonly manifest: string
+  /** The guest's memory: a sparse file of the VM's memory size. */
+  readonly ram: string
+  /** The state of the devices, as QEMU's migration wrote it. */
+  readonly state: string
+  /** What the guest's kernel said while it booted. */
+  readonly bootLog: string
+  /** Which `ram` was last digested in full, and during which boot of the host. */
+  readonly stamp: string
+}
+
+/** The published template of a key; `key` is a hex digest. */
+export function templatePaths(paths: Pick<HostPaths, 'templates'>, key: string): TemplatePaths {
+  return templatePathsIn(join(paths.templates, key))
+}
+
+/** A directory of a template that is being made or removed. The key stands in its name: its builder holds that key's lock. */
+export function templateWorkPaths(paths: Pick<HostPaths, 'templates'>, key: string, unique: string): TemplatePaths {
+  return templatePathsIn(join(paths.templates, `tmp-${key}-${unique}`))
+}
+
+/** What a name in the directory of templates stands for; undefined for what is not ours. */
+export function parseTemplateName(
+  name: string,
+): { readonly kind: 'template' | 'work'; readonly key: string } | undefined {
+  const match = /^(tmp-)?([0-9a-f]{20})(-[0-9a-f]+)?$/.exec(name)
+  const key = match?.[2]
+  if (match === null || key === undefined || (match[1] === undefined) !== (match[3] === undefined)) return undefined
+  return { kind: match[1] === undefined ? 'template' : 'work', key }
+}
+
+/**
+ * The lock of whoever builds the template of a key. Lock files are never deleted and keys come and go with every image,
+ * so keys share 256 of them: two that share one are built one after the other.
+ */
+export function templateLockFile(paths: HostPaths, key: string): string {
+  return lockFile(paths, `template-${key.slice(0, 2)}`)
+}
+
+function templatePathsIn(directory: string): TemplatePaths {
+  return {
+    directory,
+    manifest: join(directory, 'manifest.json'),
+    ram: join(directory, 'ram'),
+    state: join(directory, 'state'),
+    bootLog: join(directory, 'boot.log'),
+    stamp: join(directory, 'verified.json'),
+  }
 }
 
 /** A lock file among all processes that share the cache. */

@@ -1,0 +1,8 @@
+export type { TemplateFacts, TemplateFiles } from './template-files.ts'
+export { templateKey, type TemplateSpec } from './template-key.ts'
+export type { TemplateSummary } from './template-list.ts'
+export type { TemplateManifest } from './template-manifest.ts'
+export { type Template, TemplateStore, type TemplateStoreOptions } from './template-store.ts'
+export { Launcher, type LaunchedVm, type LauncherStats, type LaunchRequest } from './launcher.ts'
+export { firstProgram } from './warm-up.ts'
+export { warmVm } from './warm-vm.ts'

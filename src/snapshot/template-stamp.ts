@@ -1,0 +1,44 @@
+import { lstat, readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { writeJsonAtomic } from '../host/index.ts'
+
+/** Says that a RAM file was digested in full and found good, so that it need not be read again. */
+export interface TemplateStamp {
+  /** `fileIdentity` of the RAM file, taken before it was digested. */
+  readonly identity: string
+  /** The digest that it was found to have. */
+  readonly sha256: string
+  /** The boot of the host: after a crash of the host the file may hold less than was written to it. */
+  readonly bootId: string
+}
+
+const stampSchema = z.strictObject({ identity: z.string(), sha256: z.string(), bootId: z.string() })
+
+/**
+ * What changes whenever somebody writes to the file, replaces or copies it: inode, size, times of modification and of
+ * change in nanoseconds. The time of change cannot be set back (utimensat(2) sets it to now).
+ * @throws Error when it is not a regular file; the system's own error when it is not there
+ */
+export async function fileIdentity(path: string): Promise<string> {
+  const status = await lstat(path, { bigint: true })
+  if (!status.isFile()) throw new Error(`${path} is not a regular file`)
+  return [status.ino, status.size, status.mtimeNs, status.ctimeNs].join(':')
+}
+
+/** The stamp, or undefined when there is none that can be read. */
+export async function readStamp(path: string): Promise<TemplateStamp | undefined> {
+  try {
+    return stampSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    // Whatever is wrong with a stamp, the RAM file is then digested.
+    return undefined
+  }
+}
+
+export async function writeStamp(path: string, stamp: TemplateStamp): Promise<void> {
+  await writeJsonAtomic(path, stamp, { mode: 0o444 })
+}
+
+export function stampFits(found: TemplateStamp | undefined, expected: TemplateStamp): boolean {
+  return found?.identity === expected.identity && found.sha256 === expected.sha256 && found.bootId === expected.bootId
+}
