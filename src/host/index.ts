@@ -8,9 +8,14 @@ export { findKvmDevice, KVM_DEVICE, type KvmDeviceFact } from './kvm-device.ts'
 export {
   type HostPaths,
   lockFile,
+  parseTemplateName,
   type PathOverrides,
   qemuFeaturesFile,
   resolvePaths,
+  templateLockFile,
+  type TemplatePaths,
+  templatePaths,
+  templateWorkPaths,
   uidLockFile,
   verdictFile,
 } from './paths.ts'
