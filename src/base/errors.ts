@@ -103,10 +103,14 @@ export class PackageError extends SandboxError<'PACKAGE'> {
   }
 }
 
-/** No admission within the time allowed. */
+/** No admission within the time allowed, or ever: then it is not retryable. */
 export class CapacityError extends SandboxError<'CAPACITY'> {
-  constructor(message: string, details: ErrorDetails['CAPACITY'], cause?: unknown) {
-    super('CAPACITY', message, { details, cause })
+  constructor(
+    message: string,
+    details: ErrorDetails['CAPACITY'],
+    options: { retryable?: boolean; cause?: unknown } = {},
+  ) {
+    super('CAPACITY', message, { details, ...options })
   }
 }
 

@@ -161,7 +161,7 @@ async function cgroupFact(): Promise<DoctorFact> {
 }
 
 async function resourceFacts(paths: HostPaths): Promise<readonly DoctorFact[]> {
-  const { cpus, memoryBytes, memoryAvailableBytes, boundedBy } = await findResources()
+  const { cpus, memoryBytes, memoryAvailableBytes, boundedBy } = findResources()
   const bound = boundedBy === 'cgroup' ? ', bounded by a cgroup' : ''
   const memory = `${size(memoryAvailableBytes)} available of ${size(memoryBytes)}${bound}`
   const free = await freeDiskBytes(paths.cacheDir)

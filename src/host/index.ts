@@ -5,6 +5,7 @@ export { type CgroupFact, findCgroup } from './cgroups.ts'
 export { type CommandOutcome, runCommand } from './command.ts'
 export { FileLock, type FileLockOptions } from './file-lock.ts'
 export { findKvmDevice, KVM_DEVICE, type KvmDeviceFact } from './kvm-device.ts'
+export { memoryPressure, parsePressure } from './memory-pressure.ts'
 export {
   type HostPaths,
   lockFile,
@@ -19,5 +20,6 @@ export {
   uidLockFile,
   verdictFile,
 } from './paths.ts'
+export { processorKey } from './processor.ts'
 export { findResources, freeDiskBytes, type HostResources } from './resources.ts'
 export { jailUidRange, type UidRange } from './uid-range.ts'

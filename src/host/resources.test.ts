@@ -22,19 +22,30 @@ async function files(content: Readonly<Record<string, string>>): Promise<void> {
 
 describe('findResources', () => {
   it('is the host itself where no cgroup bounds it', async () => {
-    const found = await findResources(root)
+    const found = findResources(root)
     expect(found.boundedBy).toBe('host')
     expect(found.memoryBytes).toBeGreaterThan(found.memoryAvailableBytes)
   })
 
   it('is what a version 2 cgroup leaves', async () => {
     await files({ 'memory.max': '104857600\n', 'memory.current': '94371840\n', 'cpu.max': '50000 100000\n' })
-    expect(await findResources(root)).toEqual({
+    expect(findResources(root)).toEqual({
       cpus: 0.5,
       memoryBytes: 104_857_600,
       memoryAvailableBytes: 10_485_760,
       boundedBy: 'cgroup',
     })
+  })
+
+  it('counts page cache as available, as the host does', async () => {
+    const stat = 'anon 4096\ninactive_file 50000000\nactive_file 20000000\nslab_reclaimable 1000000\n'
+    await files({ 'memory.max': '104857600\n', 'memory.current': '94371840\n', 'memory.stat': stat })
+    expect(findResources(root).memoryAvailableBytes).toBe(104_857_600 - (94_371_840 - 71_000_000))
+  })
+
+  it('takes the point from which a group is slowed down for a limit', async () => {
+    await files({ 'memory.max': 'max\n', 'memory.high': '73400320\n', 'memory.current': '0\n' })
+    expect(findResources(root)).toMatchObject({ memoryBytes: 73_400_320, memoryAvailableBytes: 73_400_320 })
   })
 
   it('knows "no limit" in both versions', async () => {
@@ -45,7 +56,7 @@ describe('findResources', () => {
       'cpu/cpu.cfs_quota_us': '-1\n',
       'cpu/cpu.cfs_period_us': '100000\n',
     })
-    expect((await findResources(root)).boundedBy).toBe('host')
+    expect(findResources(root).boundedBy).toBe('host')
   })
 })
 
