@@ -17,7 +17,10 @@ export {
   SandboxError,
   VmLostError,
 } from './base/index.ts'
+export type { AdmissionStats } from './admission/index.ts'
 export { Sandbox } from './default-scheduler.ts'
+export type { PoolStats } from './pool/index.ts'
+export type { LauncherStats } from './snapshot/index.ts'
 export type {
   DisplayedValue,
   EndReason,
@@ -34,4 +37,4 @@ export type {
   Usage,
 } from './sandbox/index.ts'
 export { type RunOptions, Scheduler, type SchedulerStats } from './scheduler.ts'
-export type { Accelerator, JailMode, SchedulerOptions } from './scheduler-options.ts'
+export type { Accelerator, JailMode, SchedulerOptions, WarmPoolSizes } from './scheduler-options.ts'

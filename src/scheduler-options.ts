@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createLogger, InvalidInputError, type LogFields, type Logger, LOG_LEVELS, logLevelFrom } from './base/index.ts'
-import { limits, parseOptions } from './sandbox/index.ts'
+import { type Language, limits, parseOptions } from './sandbox/index.ts'
 
 /** How sandboxes are made unless they say otherwise. */
 export interface SchedulerOptions {
@@ -22,6 +22,25 @@ export interface SchedulerOptions {
    * rights of this process. @default 'required'
    */
   readonly jail?: JailMode
+  /**
+   * VMs kept ready per language, 0–64 each, with the scheduler's memory and processors: a run that asks for no others takes
+   * one and has its result milliseconds later. @default {}
+   */
+  readonly warmPool?: WarmPoolSizes
+  /**
+   * How often the host's memory and processors are promised: VMs use little of what they may use. 1–100.
+   * @default { memory: 5, cpu: 2 }
+   */
+  readonly overcommit?: { readonly memory?: number; readonly cpu?: number }
+  /**
+   * What is kept free for everything else: a fraction of the host's memory (0–0.9), and processors.
+   * @default { memory: 0.08, cpu: 0.5 }
+   */
+  readonly reserve?: { readonly memory?: number; readonly cpu?: number }
+  /** Milliseconds that a launch waits for room on this host, 0–86 400 000. @default 120 000 */
+  readonly admissionTimeoutMs?: number
+  /** MiB of disk for templates; the least recently used go first. 0 = save none. @default 20 000 */
+  readonly cacheLimitMb?: number
   /** @default $EXEC_SANDBOX_CACHE_DIR, else $XDG_CACHE_HOME/exec-sandbox, else ~/.cache/exec-sandbox */
   readonly cacheDir?: string
   /** @default /run/exec-sandbox for root, else $XDG_RUNTIME_DIR/exec-sandbox */
@@ -31,7 +50,18 @@ export interface SchedulerOptions {
 }
 
 /** What holds where neither the scheduler nor the sandbox says otherwise; sizes in MiB, times in milliseconds. */
-export const DEFAULTS = { memoryMb: 256, cpus: 1, timeoutMs: 30_000, idleTimeoutMs: 300_000 } as const
+export const DEFAULTS = {
+  memoryMb: 256,
+  cpus: 1,
+  timeoutMs: 30_000,
+  idleTimeoutMs: 300_000,
+  overcommit: { memory: 5, cpu: 2 },
+  reserve: { memory: 0.08, cpu: 0.5 },
+  admissionTimeoutMs: 120_000,
+  cacheLimitMb: 20_000,
+} as const
+
+export type WarmPoolSizes = Partial<Readonly<Record<Language, number>>>
 
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
 export type Accelerator = (typeof ACCELERATORS)[number]
@@ -46,6 +76,11 @@ export interface ResolvedSchedulerOptions {
   readonly idleTimeoutMs: number
   readonly accelerator: Accelerator
   readonly jail: JailMode
+  readonly warmPool: WarmPoolSizes
+  readonly overcommit: { readonly memory: number; readonly cpu: number }
+  readonly reserve: { readonly memory: number; readonly cpu: number }
+  readonly admissionTimeoutMs: number
+  readonly cacheLimitMb: number
   readonly cacheDir: string | undefined
   readonly runtimeDir: string | undefined
   readonly logger: Logger
@@ -59,6 +94,11 @@ const loggerLike = z.custom<Logger>(
   'expected an object with the methods debug, info, warn and error',
 )
 
+/** More would be a server of its own: each VM of a pool holds 20 MB and its share of the budget. */
+const poolSize = z.number().int().min(0).max(64).optional()
+
+const factor = z.number().min(1).max(100).optional()
+
 const schema = z.strictObject({
   memoryMb: limits.memoryMb.optional(),
   cpus: limits.cpus.optional(),
@@ -66,6 +106,13 @@ const schema = z.strictObject({
   idleTimeoutMs: limits.idleTimeoutMs.optional(),
   accelerator: z.enum(ACCELERATORS).optional(),
   jail: z.enum(JAIL_MODES).optional(),
+  warmPool: z.strictObject({ python: poolSize, javascript: poolSize, bash: poolSize }).optional(),
+  overcommit: z.strictObject({ memory: factor, cpu: factor }).optional(),
+  reserve: z
+    .strictObject({ memory: z.number().min(0).max(0.9).optional(), cpu: z.number().min(0).max(1_024).optional() })
+    .optional(),
+  admissionTimeoutMs: z.number().int().min(0).max(86_400_000).optional(),
+  cacheLimitMb: z.number().int().min(0).max(1_000_000_000).optional(),
   cacheDir: z.string().min(1).optional(),
   runtimeDir: z.string().min(1).optional(),
   logger: loggerLike.optional(),
@@ -87,6 +134,11 @@ export function resolveSchedulerOptions(
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     accelerator: options.accelerator ?? acceleratorFrom(environment),
     jail: options.jail ?? 'required',
+    warmPool: Object.freeze({ ...options.warmPool }),
+    overcommit: Object.freeze({ ...DEFAULTS.overcommit, ...options.overcommit }),
+    reserve: Object.freeze({ ...DEFAULTS.reserve, ...options.reserve }),
+    admissionTimeoutMs: options.admissionTimeoutMs ?? DEFAULTS.admissionTimeoutMs,
+    cacheLimitMb: options.cacheLimitMb ?? DEFAULTS.cacheLimitMb,
     cacheDir: options.cacheDir,
     runtimeDir: options.runtimeDir,
     logger: options.logger === undefined ? defaultLogger(environment) : harmless(options.logger),

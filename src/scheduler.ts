@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { SandboxClosedError, throwIfAborted, untilAborted } from './base/index.ts'
-import { type HostPaths, resolvePaths } from './host/index.ts'
-import { type Image, openImage } from './image/index.ts'
-import { type AcceleratorVerdict, decideAccelerator, planVm, type VmPlan } from './qemu/index.ts'
+import { SandboxClosedError, throwIfAborted } from './base/index.ts'
+import type { AdmissionStats } from './admission/index.ts'
+import { resolvePaths } from './host/index.ts'
+import type { PoolStats } from './pool/index.ts'
 import {
   checkCode,
   checkRunCodeOptions,
+  type Language,
   type ResolvedSandboxOptions,
   resolveSandboxOptions,
   type RunCodeOptions,
@@ -14,56 +14,53 @@ import {
   type SandboxOptions,
 } from './sandbox/index.ts'
 import { type ResolvedSchedulerOptions, resolveSchedulerOptions, type SchedulerOptions } from './scheduler-options.ts'
-import { launchVm } from './vm/index.ts'
+import type { LauncherStats } from './snapshot/index.ts'
+import { VmSupply } from './vm-supply.ts'
 
 /** Options of a one-shot run: those of its sandbox, and the callbacks of its one call. */
 export type RunOptions = Omit<SandboxOptions, 'idleTimeoutMs'> &
   Pick<RunCodeOptions, 'onStdout' | 'onStderr' | 'onResult'>
 
-/** Counters of a scheduler since it was made. */
+/** What a scheduler has and has done since it was made. */
 export interface SchedulerStats {
   /** Sandboxes that live now. */
   readonly sandboxes: number
-  /** VMs booted, and boots that failed and were tried again. */
-  readonly boots: number
-  readonly bootRetries: number
-  /** What the VMs run on; undefined until the first one. */
+  /** The warm pools, by language. */
+  readonly pools: Readonly<Partial<Record<Language, PoolStats>>>
+  /** Room on this host: what there is, what is taken, who waits. */
+  readonly admission: AdmissionStats
+  /** VMs resumed and booted, and the templates saved; undefined until the first use. */
+  readonly templates: LauncherStats | undefined
+  /** What the VMs run on; undefined until the first use. */
   readonly accelerator: 'kvm' | 'tcg' | undefined
   readonly jail: 'required' | 'off'
-}
-
-/** What is found out once per scheduler, at its first use. */
-interface Foundation {
-  readonly image: Image
-  readonly verdict: AcceleratorVerdict
 }
 
 /**
  * Makes sandboxes and one-shot runs. The composition root: what the parts need from each other, they get here.
  *
- * Holds nothing until the first use, and never holds the process open.
+ * Holds nothing until the first use, unless it has warm pools, and never holds the process open.
  */
 export class Scheduler implements AsyncDisposable {
   readonly #options: ResolvedSchedulerOptions
-  readonly #paths: HostPaths
+  readonly #supply: VmSupply
   readonly #live = new Set<Sandbox>()
   readonly #launches = new Map<Promise<unknown>, AbortController>()
-  readonly #closing = new AbortController()
-  #foundation: Promise<Foundation> | undefined
   #closed: Promise<void> | undefined
-  #verdict: AcceleratorVerdict | undefined
-  #boots = 0
-  #bootRetries = 0
 
-  /** @throws InvalidInputError for a wrong option or environment variable */
+  /**
+   * Begins to fill the warm pools, if there are any.
+   * @throws InvalidInputError for a wrong option or environment variable
+   */
   constructor(options: SchedulerOptions = {}) {
     this.#options = resolveSchedulerOptions(options, process.env)
-    this.#paths = resolvePaths(process.env, { cacheDir: this.#options.cacheDir, runtimeDir: this.#options.runtimeDir })
+    const { cacheDir, runtimeDir } = this.#options
+    this.#supply = new VmSupply(this.#options, resolvePaths(process.env, { cacheDir, runtimeDir }))
   }
 
   /**
    * Runs one program in a VM of its own, which is destroyed before the result is returned.
-   * @throws InvalidInputError · DependencyError · BootError · VmLostError · AbortedError
+   * @throws InvalidInputError · CapacityError · DependencyError · BootError · VmLostError · AbortedError
    */
   async run(code: string, options: RunOptions = {}): Promise<RunResult> {
     const startedAt = performance.now()
@@ -74,7 +71,7 @@ export class Scheduler implements AsyncDisposable {
       ...(onStderr === undefined ? {} : { onStderr }),
       ...(onResult === undefined ? {} : { onResult }),
     })
-    const sandbox = await this.create({ ...sandboxOptions, idleTimeoutMs: 0 })
+    const sandbox = await this.#create({ ...sandboxOptions, idleTimeoutMs: 0 }, 'run')
     let result: RunResult
     let executedAt: number
     try {
@@ -100,56 +97,81 @@ export class Scheduler implements AsyncDisposable {
 
   /**
    * Makes a sandbox whose interpreters keep their state from call to call. The caller closes it.
-   * @throws InvalidInputError · DependencyError · BootError · AbortedError
+   * @throws InvalidInputError · CapacityError · DependencyError · BootError · AbortedError
    */
   async create(options: SandboxOptions = {}): Promise<Sandbox> {
+    return await this.#create(options, 'session')
+  }
+
+  async #create(options: SandboxOptions, use: 'run' | 'session'): Promise<Sandbox> {
     const resolved = resolveSandboxOptions(options, this.#options)
     throwIfAborted(resolved.signal)
     this.#throwIfClosed()
+    return await this.#watched(resolved.signal, async (signal) => await this.#launch(resolved, use, signal))
+  }
+
+  /** Work that the caller's signal and the scheduler's end cut short, and that `close` waits for. */
+  async #watched<T>(signal: AbortSignal | undefined, begin: (signal: AbortSignal) => Promise<T>): Promise<T> {
     // Not AbortSignal.any: a signal that lives as long as the scheduler would remember each launch for ever.
     const ending = new AbortController()
-    const onAbort = (): void => ending.abort(resolved.signal?.reason)
-    resolved.signal?.addEventListener('abort', onAbort, { once: true })
-    const launch = this.#launch(resolved, ending.signal)
-    this.#launches.set(launch, ending)
+    const onAbort = (): void => ending.abort(signal?.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const work = begin(ending.signal)
+    this.#launches.set(work, ending)
     try {
-      return await launch
+      return await work
     } catch (error) {
-      if (!resolved.signal?.aborted) this.#throwIfClosed()
+      if (signal?.aborted !== true) this.#throwIfClosed()
       throw error
     } finally {
-      resolved.signal?.removeEventListener('abort', onAbort)
-      this.#launches.delete(launch)
+      signal?.removeEventListener('abort', onAbort)
+      this.#launches.delete(work)
     }
   }
 
   /**
-   * Checks everything the first sandbox needs: image, jail, accelerator.
-   * @throws DependencyError that says what is missing and how to get it
+   * Checks everything the first sandbox needs (image, jail, accelerator) and waits until the warm pools are full.
+   * @throws DependencyError that says what is missing and how to get it · BootError when a pool cannot be filled
    */
   async ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#throwIfClosed()
     try {
-      await this.#found(options.signal)
+      await this.#supply.ready(options.signal)
     } catch (error) {
       if (options.signal?.aborted !== true) this.#throwIfClosed()
       throw error
     }
   }
 
+  /**
+   * Saves the template from which such sandboxes are resumed, unless there is one already. Without it the first use of a
+   * configuration boots, and the template is saved meanwhile.
+   * @returns whether there is a template; what stood in the way is told in the log
+   * @throws InvalidInputError · CapacityError · DependencyError · AbortedError
+   */
+  async prepare(options: Pick<SandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'signal'> = {}): Promise<boolean> {
+    const resolved = resolveSandboxOptions(options, this.#options)
+    throwIfAborted(resolved.signal)
+    this.#throwIfClosed()
+    return await this.#watched(resolved.signal, async (signal) => await this.#supply.prepare(resolved, signal))
+  }
+
   stats(): SchedulerStats {
     return {
       sandboxes: this.#live.size,
-      boots: this.#boots,
-      bootRetries: this.#bootRetries,
-      accelerator: this.#verdict?.accelerator,
+      ...this.#supply.stats(),
+      accelerator: this.#supply.accelerator,
       jail: this.#options.jail,
     }
   }
 
-  /** Ends launches in progress and all sandboxes, and waits until their VMs are dead. Joins a close in progress. */
-  async close(): Promise<void> {
-    this.#closed ??= this.#shutDown()
+  /**
+   * Ends launches in progress, pools and all sandboxes, and waits until their VMs are dead and templates that are being
+   * saved are done (at most 30 s). Joins a close in progress.
+   * @param options.signal gives up the templates that are not saved yet
+   */
+  async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#closed ??= this.#shutDown(options.signal)
     await this.#closed
   }
 
@@ -157,67 +179,22 @@ export class Scheduler implements AsyncDisposable {
     await this.close()
   }
 
-  async #shutDown(): Promise<void> {
+  async #shutDown(signal: AbortSignal | undefined): Promise<void> {
     const reason = new Error('the scheduler was closed')
-    this.#closing.abort(reason)
     for (const ending of this.#launches.values()) ending.abort(reason)
-    // The foundation, too: its probe starts a VM.
-    await Promise.allSettled([this.#foundation, ...this.#launches.keys()])
+    await Promise.allSettled([this.#supply.drain(reason), ...this.#launches.keys()])
     await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
+    await this.#supply.close(signal)
   }
 
-  async #launch(options: ResolvedSandboxOptions, signal: AbortSignal): Promise<Sandbox> {
-    const vm = await launchVm(await this.#plan(options, signal), {
-      language: options.language,
-      // The name says nothing about the host, and differs between any two VMs.
-      identity: { hostname: `sandbox-${randomBytes(4).toString('hex')}`, env: options.env },
-      onBootLog: options.onBootLog,
-      signal,
-      logger: this.#options.logger,
-      onRetry: () => {
-        this.#bootRetries += 1
-      },
-    })
-    this.#boots += 1
-    const sandbox = new Sandbox(vm, options, 'cold-boot')
+  async #launch(options: ResolvedSandboxOptions, use: 'run' | 'session', signal: AbortSignal): Promise<Sandbox> {
+    const { vm, reservation, source, timing } = await this.#supply.take(options, signal)
+    // A session's calls do not wait for processors: its VM is the caller's own, and is idle most of the time.
+    if (use === 'session') reservation.idle()
+    const sandbox = new Sandbox(vm, options, { source, timing })
     this.#live.add(sandbox)
     void sandbox.closed.then(() => this.#live.delete(sandbox))
     return sandbox
-  }
-
-  async #plan(options: ResolvedSandboxOptions, signal: AbortSignal): Promise<VmPlan> {
-    const { image, verdict } = await this.#found(signal)
-    return planVm({
-      image,
-      verdict,
-      memoryMb: options.memoryMb,
-      cpus: options.cpus,
-      verbose: options.onBootLog !== undefined,
-    })
-  }
-
-  // Shared by all who wait for it; a failure is not kept, so that the next call sees a host that was mended meanwhile.
-  async #found(signal: AbortSignal | undefined): Promise<Foundation> {
-    this.#foundation ??= this.#explore().catch((error: unknown) => {
-      this.#foundation = undefined
-      throw error
-    })
-    return await untilAborted(this.#foundation, signal)
-  }
-
-  async #explore(): Promise<Foundation> {
-    const image = await openImage({ paths: this.#paths, env: process.env })
-    const verdict = await decideAccelerator({
-      requested: this.#options.accelerator,
-      image,
-      paths: this.#paths,
-      env: process.env,
-      jail: this.#options.jail,
-      logger: this.#options.logger,
-      signal: this.#closing.signal,
-    })
-    this.#verdict = verdict
-    return { image, verdict }
   }
 
   #throwIfClosed(): void {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { createLogger, DependencyError, logLevelFrom } from '../base/index.ts'
+import { createLogger, DependencyError, logLevelFrom, SandboxError } from '../base/index.ts'
 import { resolvePaths } from '../host/index.ts'
 import {
   buildImage,
@@ -10,6 +10,8 @@ import {
   openImageDirectory,
   verifyImage,
 } from '../image/index.ts'
+import { LANGUAGES } from '../sandbox/index.ts'
+import { Scheduler } from '../scheduler.ts'
 import type { CliContext } from './context.ts'
 import { formatBytes, formatDuration, showBuild } from './image-progress.ts'
 
@@ -18,6 +20,7 @@ const DAMAGED = 125
 
 export interface ImageBuildOptions {
   readonly refresh?: boolean
+  readonly templates?: boolean
   readonly json?: boolean
 }
 
@@ -28,6 +31,7 @@ export function registerImageCommands(program: Command, context: CliContext): vo
     .command('build')
     .description('Build what is missing of kernel, QEMU, root file system and agent, and use the result')
     .option('--refresh', "fetch Debian's packages anew although the recipe has not changed")
+    .option('--no-templates', 'save no templates: the first use of each language boots, and saves its own')
     .option('--json', 'print the manifest of the image on stdout')
     .action(async (options: ImageBuildOptions) => await runImageBuild(context, options))
   image
@@ -71,9 +75,29 @@ export async function runImageBuild(context: CliContext, options: ImageBuildOpti
       ].join('\n'),
     )
     if (options.json === true) context.stdout.write(`${JSON.stringify(image.manifest, undefined, 2)}\n`)
+    if (options.templates !== false) await saveTemplates(context)
   } catch (error) {
     display.fail()
     throw error
+  }
+}
+
+/** Saves the templates of all languages, so that not even the first use boots. An image without them works, too. */
+async function saveTemplates(context: CliContext): Promise<void> {
+  const scheduler = new Scheduler({ logger: createLogger(buildLogLevel(context)) })
+  const startedAt = performance.now()
+  try {
+    const saved = await Promise.all(
+      LANGUAGES.map(async (language) => await scheduler.prepare({ language, signal: context.signal })),
+    )
+    if (saved.every(Boolean)) {
+      context.stderr.write(`Templates of ${LANGUAGES.join(', ')}: ${formatDuration(performance.now() - startedAt)}.\n`)
+    }
+  } catch (error) {
+    if (context.signal.aborted || !(error instanceof SandboxError)) throw error
+    context.stderr.write(`No templates were saved: ${error.message}\n`)
+  } finally {
+    await scheduler.close({ signal: context.signal })
   }
 }
 

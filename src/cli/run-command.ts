@@ -53,7 +53,7 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
   const reading = readSources({ codes: flags.code, files, language: flags.language }, context.stdin)
   const sources = await untilAborted(reading, context.signal, () => context.stdin.destroy())
   const env = environmentOf(flags.env, context.env)
-  await using scheduler = new Scheduler({
+  const scheduler = new Scheduler({
     ...(flags.accelerator === undefined ? {} : { accelerator: flags.accelerator }),
     ...(flags.debug === true ? { logger: createLogger('debug') } : {}),
   })
@@ -98,7 +98,12 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
       await output.finish(index)
     }
   }
-  await inParallel(sources, Math.max(1, availableParallelism()), runOne)
+  try {
+    await inParallel(sources, Math.max(1, availableParallelism()), runOne)
+  } finally {
+    // The first use of a configuration waits here for its template; whoever interrupts does not.
+    await scheduler.close({ signal: context.signal })
+  }
 }
 
 /** Runs `work` over all items, at most `width` at a time, starting them in order. */

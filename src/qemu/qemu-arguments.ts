@@ -1,4 +1,4 @@
-import { pathForQemu, type VmPlan } from './vm-plan.ts'
+import { pathForQemu, type VmPlan, withMemory } from './vm-plan.ts'
 
 /** Properties of an option in the order they are written, named as QEMU names them. Undefined ones are left out. */
 export type QemuProperties = Readonly<Record<string, string | number | boolean | undefined>>
@@ -32,6 +32,15 @@ const KVM_FDSET = 1
 /** QEMU's command line for a plan, without the program's own name. Pure. */
 export function renderQemuArguments(plan: VmPlan): readonly string[] {
   return describeQemu(plan).flatMap(renderArgument)
+}
+
+/**
+ * The command line of the VMs that a template of this plan serves, without anything that depends on where files stand on
+ * this host: part of the template's key. Pure.
+ */
+export function templateArguments(plan: VmPlan): readonly string[] {
+  const jail = { kind: 'bubblewrap', path: 'bwrap', maker: { kind: 'user' } } as const
+  return renderQemuArguments(withMemory({ ...plan, jail }, { kind: 'template', ram: 'ram', state: 'state' }))
 }
 
 /** One argument as QEMU parses it: a comma within a value is doubled. */

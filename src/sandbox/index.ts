@@ -1,5 +1,5 @@
 export { checkCode, INPUT_LIMITS } from './input-checks.ts'
-export { detectLanguage, LANGUAGE_NAMES, type Language, parseLanguage } from './language.ts'
+export { detectLanguage, LANGUAGE_NAMES, LANGUAGES, type Language, parseLanguage } from './language.ts'
 export {
   checkRunCodeOptions,
   type DisplayedValue,

@@ -9,10 +9,14 @@ export type EndReason = 'exit' | 'signal' | 'timeout' | 'memory'
 
 /** Measured milliseconds of each phase that took place; a phase that did not is absent, never 0 by decree. */
 export interface Timing {
-  /** Checking the host and starting QEMU until it answers. */
+  /** Waiting for room on this host. */
+  readonly admissionMs?: number
+  /** Starting QEMU until it answers. */
   readonly setupMs?: number
   /** From QEMU's start of the guest until the agent said hello. */
   readonly bootMs?: number
+  /** Loading the state of a template and letting the guest go on. */
+  readonly restoreMs?: number
   /** Handing clock, entropy and environment to the guest. */
   readonly connectMs?: number
   /** Starting the interpreter. */

@@ -23,6 +23,12 @@ export interface SandboxEnd {
   readonly message: string
 }
 
+/** How a sandbox got its VM. */
+export interface Launch {
+  readonly source: Source
+  readonly timing: LaunchTiming
+}
+
 export interface SandboxInfo {
   readonly id: string
   readonly language: Language
@@ -30,7 +36,7 @@ export interface SandboxInfo {
   readonly cpus: number
   readonly source: Source
   readonly createdAt: Date
-  /** Measured milliseconds of the phases that made the VM. */
+  /** Measured milliseconds of the phases that took place between the call and the sandbox. */
   readonly launch: LaunchTiming
   readonly metadata: Readonly<Record<string, string>>
 }
@@ -50,7 +56,7 @@ export class Sandbox implements AsyncDisposable {
   readonly closed: Promise<SandboxEnd>
   readonly #vm: Vm
   readonly #options: ResolvedSandboxOptions
-  readonly #source: Source
+  readonly #launch: Launch
   readonly #createdAt = new Date()
   readonly #queues = new Map<string, CallQueue>()
   #end: SandboxEnd | undefined
@@ -59,10 +65,10 @@ export class Sandbox implements AsyncDisposable {
   #idleTimer: NodeJS.Timeout | undefined
 
   /** Use `Scheduler.create`. The sandbox owns the VM from here on. */
-  constructor(vm: Vm, options: ResolvedSandboxOptions, source: Source) {
+  constructor(vm: Vm, options: ResolvedSandboxOptions, launch: Launch) {
     this.#vm = vm
     this.#options = options
-    this.#source = source
+    this.#launch = launch
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.closed = vm.ended.then((end) => {
       clearTimeout(this.#idleTimer)
@@ -126,9 +132,9 @@ export class Sandbox implements AsyncDisposable {
       memoryMb,
       cpus,
       metadata,
-      source: this.#source,
+      source: this.#launch.source,
       createdAt: this.#createdAt,
-      launch: this.#vm.timing,
+      launch: this.#launch.timing,
     }
   }
 
@@ -207,7 +213,7 @@ export class Sandbox implements AsyncDisposable {
       state: end.state,
       results,
       ...(end.error === undefined ? {} : { error: parseProgramError(end.error) }),
-      source: this.#source,
+      source: this.#launch.source,
       timing: {
         ...(end.spawnMs > 0 ? { spawnMs: end.spawnMs } : {}),
         executeMs: end.executeMs,

@@ -42,7 +42,8 @@ export async function launchVm(plan: VmPlan, options: LaunchOptions): Promise<Vm
       return await launchOnce(plan, options)
     } catch (error) {
       throwIfAborted(options.signal)
-      if (plan.memory.kind === 'template') throw error
+      // A boot that failed has left its traces in a RAM file, and a template can be replaced by a boot.
+      if (plan.memory.kind !== 'anonymous') throw error
       const retryable = error instanceof SandboxError && error.retryable
       const delayMs = nextBootDelayMs(attempt, retryable, Math.random())
       if (delayMs === undefined) throw error

@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { BootError, type Logger, ProtocolError, type SandboxError, VmLostError } from '../base/index.ts'
 import { type Channel, describeEnd, RequestRefusedError } from '../channel/index.ts'
-import { describeExit, type QemuProcess, saveState, type VmPlan } from '../qemu/index.ts'
+import { describeExit, formatVersion, type QemuProcess, saveState, type VmPlan } from '../qemu/index.ts'
 import { type GuestIdentity, pingGuest, resumeGuest } from './agent-client.ts'
 
 /** Measured milliseconds of the phases of a launch; a phase that did not take place is absent. */
 export interface LaunchTiming {
+  /** Waiting for room on this host. */
+  readonly admissionMs?: number
   /** Starting QEMU until it answers. */
-  readonly setupMs: number
+  readonly setupMs?: number
   /** From the guest's first instruction until its agent said hello. */
   readonly bootMs?: number
   /** Loading the state of a template and letting the guest go on. */
@@ -56,6 +58,11 @@ export class Vm implements AsyncDisposable {
     this.#qemu = parts.qemu
     this.#logger = parts.logger
     this.ended = this.#watch()
+  }
+
+  /** The version of the QEMU it runs in. */
+  get qemuVersion(): string {
+    return formatVersion(this.#qemu.qmp.version)
   }
 
   /** The last lines of the boot log. */

@@ -1,0 +1,249 @@
+import { type Logger, untilAborted, withDeadline } from '../base/index.ts'
+import { type Admission, type Reservation } from '../admission/index.ts'
+import { type VmPlan, withMemory } from '../qemu/index.ts'
+import { type GuestIdentity, launchVm, type Vm } from '../vm/index.ts'
+import { buildTemplate } from './template-builder.ts'
+import { templateKey, type TemplateSpec } from './template-key.ts'
+import type { Template, TemplateStore } from './template-store.ts'
+import { type SpecSource, templateSpec } from './template-spec.ts'
+
+export interface LauncherOptions {
+  readonly store: TemplateStore
+  readonly admission: Admission
+  /** What the templates of this host are made of, besides the plan. */
+  readonly origin: SpecSource
+  readonly logger: Logger
+}
+
+export interface LaunchRequest {
+  /** The VM to be launched; its memory is anonymous. */
+  readonly plan: VmPlan
+  readonly language: string
+  readonly identity: GuestIdentity
+  /** Whoever wants to see the boot gets one. */
+  readonly onBootLog: ((line: string) => void) | undefined
+  readonly signal: AbortSignal
+  /** Milliseconds to wait for room on this host. */
+  readonly admissionTimeoutMs: number
+}
+
+/** A VM that is ready, and what it took to get it. The reservation is given back when the VM is dead. */
+export interface LaunchedVm {
+  readonly vm: Vm
+  readonly reservation: Reservation
+  readonly source: 'disk-snapshot' | 'cold-boot'
+  readonly admissionMs: number
+}
+
+export interface LauncherStats {
+  /** VMs resumed from a template, and VMs booted. */
+  readonly restores: number
+  readonly boots: number
+  /** Boots that failed and were tried again; restores that failed, after which the VM was booted. */
+  readonly bootRetries: number
+  readonly restoreFailures: number
+  /** Templates saved, not saved, and being saved. */
+  readonly saved: number
+  readonly saveFailures: number
+  readonly saving: number
+}
+
+/** A template that is going to be built, or is being built, by this process. */
+interface Build {
+  /** The template, or undefined when there will be none. Never rejects. */
+  readonly done: Promise<Template | undefined>
+  /** Called once, when whoever announced the build has its own VM or has failed to get it. */
+  readonly begin: () => void
+}
+
+/** A build that fails is tried once more by a later launch; then launches of that kind boot, and say so once. */
+const BUILD_TRIES = 2
+
+/** Milliseconds a builder waits for room; until then launches of its kind boot or wait with it. */
+const BUILD_ADMISSION_TIMEOUT_MS = 120_000
+
+/** Milliseconds that `close` waits for templates being saved: they take a boot. What is not done by then is given up. */
+const LAST_BUILDS_MS = 30_000
+
+/**
+ * Gets VMs: from a template where there is one, else by a boot, and then a template is saved in the background for
+ * all that come later.
+ *
+ * ```text
+ *   template there ──────────────▶ restore ── fails ──▶ boot, the template is discarded
+ *   being built by this process ─▶ wait for it, then the same
+ *   neither ─────────────────────▶ boot; when the VM is ready, the template is built
+ * ```
+ */
+export class Launcher {
+  readonly #store: TemplateStore
+  readonly #admission: Admission
+  readonly #origin: SpecSource
+  readonly #logger: Logger
+  readonly #builds = new Map<string, Build>()
+  readonly #failedBuilds = new Map<string, number>()
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+  #counts = { restores: 0, boots: 0, bootRetries: 0, restoreFailures: 0, saved: 0, saveFailures: 0 }
+
+  constructor(options: LauncherOptions) {
+    this.#store = options.store
+    this.#admission = options.admission
+    this.#origin = options.origin
+    this.#logger = options.logger
+  }
+
+  /**
+   * A VM that is ready to run code.
+   * @throws CapacityError when there is no room in time · BootError · DependencyError · AbortedError
+   */
+  async launch(request: LaunchRequest): Promise<LaunchedVm> {
+    const { template, build } = await this.#look(request)
+    try {
+      return await this.#launchWith(template, request)
+    } finally {
+      build?.begin()
+    }
+  }
+
+  /** The template for such VMs, built now if there is none. Undefined when it could not be kept (told in the log). */
+  async bake(plan: VmPlan, language: string, signal: AbortSignal): Promise<Template | undefined> {
+    const { template, build } = await this.#look({ plan, language, signal, onBootLog: undefined })
+    build?.begin()
+    return template ?? (build === undefined ? undefined : await untilAborted(build.done, signal))
+  }
+
+  stats(): LauncherStats {
+    return { ...this.#counts, saving: this.#builds.size }
+  }
+
+  /**
+   * Waits for the templates that are being saved, within limits. Nothing is launched any more.
+   * @param signal gives up what is not saved yet
+   */
+  async close(signal?: AbortSignal): Promise<void> {
+    this.#closed ??= this.#finish(signal)
+    await this.#closed
+  }
+
+  async #finish(signal: AbortSignal | undefined): Promise<void> {
+    const builds = Promise.all([...this.#builds.values()].map(async ({ done }) => await done))
+    try {
+      await withDeadline(builds, { timeoutMs: LAST_BUILDS_MS, signal, onTimeout: () => new Error('still saving') })
+    } catch {
+      this.#closing.abort(new Error('the scheduler was closed'))
+      await builds
+    }
+  }
+
+  /** The template, waited for if it is being built; or the announcement that the caller will have one built. */
+  async #look(
+    request: Pick<LaunchRequest, 'plan' | 'language' | 'onBootLog' | 'signal'>,
+  ): Promise<{ readonly template?: Template | undefined; readonly build?: Build }> {
+    if (request.onBootLog !== undefined) return {}
+    const spec = templateSpec(this.#origin, request.plan, request.language)
+    const key = templateKey(spec)
+    const under = this.#builds.get(key)
+    if (under !== undefined) return { template: await untilAborted(under.done, request.signal) }
+    const template = await this.#store.open(key, { signal: request.signal })
+    if (template !== undefined) return { template }
+    const since = this.#builds.get(key)
+    if (since !== undefined) return { template: await untilAborted(since.done, request.signal) }
+    if (this.#closed !== undefined || (this.#failedBuilds.get(key) ?? 0) >= BUILD_TRIES) return {}
+    return { build: this.#announce(key, spec, request) }
+  }
+
+  async #launchWith(template: Template | undefined, request: LaunchRequest): Promise<LaunchedVm> {
+    const { plan, signal } = request
+    const startedAt = performance.now()
+    const reservation = await this.#admission.admit(plan, { signal, timeoutMs: request.admissionTimeoutMs })
+    const admissionMs = performance.now() - startedAt
+    try {
+      const restored = template === undefined ? undefined : await this.#restore(template, request)
+      const vm = restored ?? (await this.#boot(request))
+      // A slot is free when the process is dead, not when it was told to die.
+      void vm.ended.then(() => reservation.release())
+      return { vm, reservation, admissionMs, source: restored === undefined ? 'cold-boot' : 'disk-snapshot' }
+    } catch (error) {
+      reservation.release()
+      throw error
+    }
+  }
+
+  /** Undefined when the template is of no use; the caller boots instead, with the room it already has. */
+  async #restore(template: Template, request: LaunchRequest): Promise<Vm | undefined> {
+    const { ram, state } = template
+    try {
+      const vm = await this.#start(withMemory(request.plan, { kind: 'template', ram, state }), request)
+      this.#counts.restores += 1
+      return vm
+    } catch (error) {
+      if (request.signal.aborted) throw error
+      this.#counts.restoreFailures += 1
+      const cause = error instanceof Error ? error.message : String(error)
+      this.#logger.warn('restore failed, booting instead', { template: template.key, cause })
+      await this.#store.discard(template, cause)
+      return undefined
+    }
+  }
+
+  async #boot(request: LaunchRequest): Promise<Vm> {
+    const vm = await this.#start(request.plan, request)
+    this.#counts.boots += 1
+    return vm
+  }
+
+  async #start(plan: VmPlan, request: LaunchRequest): Promise<Vm> {
+    return await launchVm(plan, {
+      language: request.language,
+      identity: request.identity,
+      onBootLog: request.onBootLog,
+      signal: request.signal,
+      logger: this.#logger,
+      onRetry: () => {
+        this.#counts.bootRetries += 1
+      },
+    })
+  }
+
+  /** Whoever comes from now on waits for this build, until `begin` and the build are done. */
+  #announce(key: string, spec: TemplateSpec, request: Pick<LaunchRequest, 'plan' | 'language'>): Build {
+    let begin: () => void = () => undefined
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    const done = begun
+      .then(async () => await this.#build(spec, request))
+      .catch((error: unknown) => {
+        const cause = error instanceof Error ? error.message : String(error)
+        this.#logger.warn('no template was saved', { language: request.language, cause })
+        return undefined
+      })
+      .then((template) => {
+        this.#builds.delete(key)
+        if (template === undefined) this.#failedBuilds.set(key, (this.#failedBuilds.get(key) ?? 0) + 1)
+        this.#counts[template === undefined ? 'saveFailures' : 'saved'] += 1
+        return template
+      })
+    const build = { done, begin }
+    this.#builds.set(key, build)
+    return build
+  }
+
+  async #build(spec: TemplateSpec, request: Pick<LaunchRequest, 'plan' | 'language'>): Promise<Template | undefined> {
+    const { plan, language } = request
+    const signal = this.#closing.signal
+    return await this.#store.build(
+      spec,
+      async (files) => {
+        const reservation = await this.#admission.admit(plan, { signal, timeoutMs: BUILD_ADMISSION_TIMEOUT_MS })
+        try {
+          return await buildTemplate(plan, files, { language, signal, logger: this.#logger })
+        } finally {
+          reservation.release()
+        }
+      },
+      { signal },
+    )
+  }
+}

@@ -1,0 +1,44 @@
+import type { Logger } from '../base/index.ts'
+import { type VmPlan, withMemory } from '../qemu/index.ts'
+import { type GuestIdentity, launchVm } from '../vm/index.ts'
+import type { TemplateFacts, TemplateFiles } from './template-files.ts'
+import { warmUpProgram } from './warm-up.ts'
+import { warmVm } from './warm-vm.ts'
+
+export interface BuildTemplateOptions {
+  readonly language: string
+  readonly signal: AbortSignal
+  readonly logger: Logger
+}
+
+/** Nobody's: each VM that is resumed gets its own. */
+const IDENTITY: GuestIdentity = { hostname: 'template', env: {} }
+
+/**
+ * Boots a VM whose RAM is `files.ram`, warms its interpreter and saves it.
+ * @throws BootError · QmpError · VmLostError · AbortedError. No VM is left.
+ */
+export async function buildTemplate(
+  plan: VmPlan,
+  files: Pick<TemplateFiles, 'ram' | 'state'>,
+  options: BuildTemplateOptions,
+): Promise<TemplateFacts> {
+  const { language, signal, logger } = options
+  const memory = { kind: 'shared', ram: files.ram, state: files.state } as const
+  const vm = await launchVm(withMemory(plan, memory), {
+    language,
+    identity: IDENTITY,
+    onBootLog: undefined,
+    signal,
+    logger,
+    onRetry: () => undefined,
+  })
+  try {
+    await warmVm(vm, language, warmUpProgram(language))
+    const startedAt = performance.now()
+    await vm.saveAndClose(signal)
+    return { bootLog: vm.bootLog, qemuVersion: vm.qemuVersion, savedMs: performance.now() - startedAt }
+  } finally {
+    await vm.close()
+  }
+}

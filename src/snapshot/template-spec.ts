@@ -1,0 +1,30 @@
+import { type Accelerator, templateArguments, type VmPlan } from '../qemu/index.ts'
+import type { TemplateSpec } from './template-key.ts'
+import { warmUpProgram } from './warm-up.ts'
+
+/** Raised when what a template holds changes its meaning without any of its parts changing. */
+export const TEMPLATE_FORMAT = 1
+
+/** What the templates of this host are made of, found out once. */
+export interface SpecSource {
+  /** Stands for the content of kernel, initramfs, root and runtime tree. */
+  readonly imageId: string
+  /** Stands for the QEMU binary. */
+  readonly program: string
+  readonly accelerator: Accelerator
+  /** Under KVM: stands for the host's processor and kernel, which the guest sees; undefined under TCG. */
+  readonly host: string | undefined
+}
+
+/** Everything that shapes the template of such a VM. Pure. */
+export function templateSpec(source: SpecSource, plan: VmPlan, language: string): TemplateSpec {
+  return {
+    format: TEMPLATE_FORMAT,
+    ...source,
+    argv: templateArguments(plan),
+    language,
+    warmUp: warmUpProgram(language),
+    memoryMb: plan.memoryMb,
+    cpus: plan.cpus,
+  }
+}

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto'
+import { Admission, type AdmissionStats, type Reservation } from './admission/index.ts'
+import { SandboxError, untilAborted } from './base/index.ts'
+import { type HostPaths, processorKey } from './host/index.ts'
+import { type Image, openImage } from './image/index.ts'
+import { type PoolStats, WarmPool } from './pool/index.ts'
+import { type AcceleratorVerdict, decideAccelerator, planVm, programKey, type VmPlan } from './qemu/index.ts'
+import { type Language, LANGUAGES, type ResolvedSandboxOptions, type Source } from './sandbox/index.ts'
+import type { ResolvedSchedulerOptions } from './scheduler-options.ts'
+import { firstProgram, Launcher, type LauncherStats, TemplateStore, warmVm } from './snapshot/index.ts'
+import type { GuestIdentity, LaunchTiming, Vm } from './vm/index.ts'
+
+/** A VM for one sandbox, which owns it from here on. */
+export interface SuppliedVm {
+  readonly vm: Vm
+  readonly reservation: Reservation
+  readonly source: Source
+  readonly timing: LaunchTiming
+}
+
+export type SupplyOptions = Pick<ResolvedSandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'env' | 'onBootLog'>
+
+/** What is found out once per scheduler, at its first use. */
+interface Foundation {
+  readonly image: Image
+  readonly verdict: AcceleratorVerdict
+  readonly launcher: Launcher
+}
+
+/** A VM of a pool: resumed, warmed, given to nobody yet. */
+interface WarmVm {
+  readonly vm: Vm
+  readonly reservation: Reservation
+  readonly ended: Promise<unknown>
+  isAlive(): Promise<boolean>
+  close(): Promise<void>
+}
+
+/** Milliseconds in which a VM of a pool answers; one that is starved for so long is no warm VM. */
+const ANSWER_TIMEOUT_MS = 10_000
+
+/**
+ * Where sandboxes get their VMs: out of a pool, else from a template, else by a boot. Holds the parts that VMs share:
+ * image, accelerator, admission, templates, pools.
+ */
+export class VmSupply {
+  readonly admission: Admission
+  readonly #options: ResolvedSchedulerOptions
+  readonly #paths: HostPaths
+  readonly #store: TemplateStore
+  readonly #pools = new Map<Language, WarmPool<WarmVm>>()
+  readonly #closing = new AbortController()
+  #foundation: Promise<Foundation> | undefined
+  #found: Foundation | undefined
+
+  constructor(options: ResolvedSchedulerOptions, paths: HostPaths) {
+    const { logger, overcommit, reserve } = options
+    this.#options = options
+    this.#paths = paths
+    this.admission = new Admission({ overcommit, reserve, logger })
+    this.#store = new TemplateStore({ paths, limitBytes: options.cacheLimitMb * 2 ** 20, logger })
+    for (const language of LANGUAGES) {
+      const size = options.warmPool[language] ?? 0
+      if (size === 0) continue
+      const fill = async (signal: AbortSignal): Promise<WarmVm> => await this.#fill(language, signal)
+      this.#pools.set(language, new WarmPool({ name: language, size, fill, logger }))
+    }
+    for (const pool of this.#pools.values()) pool.start()
+  }
+
+  /** What the VMs run on; undefined until the first one. */
+  get accelerator(): 'kvm' | 'tcg' | undefined {
+    return this.#found?.verdict.accelerator
+  }
+
+  /**
+   * A VM that is ready to run code.
+   * @throws CapacityError · BootError · DependencyError · AbortedError
+   */
+  async take(options: SupplyOptions, signal: AbortSignal): Promise<SuppliedVm> {
+    const identity = identityOf(options.env)
+    return (await this.#fromPool(options, identity, signal)) ?? (await this.#launch(options, identity, signal))
+  }
+
+  /** Saves the template of such VMs unless there is one; false when it could not be kept (told in the log). */
+  async prepare(options: Pick<SupplyOptions, 'language' | 'memoryMb' | 'cpus'>, signal: AbortSignal): Promise<boolean> {
+    const { launcher, ...found } = await this.#explored(signal)
+    const plan = planOf(found, { ...options, onBootLog: undefined })
+    return (await launcher.bake(plan, options.language, signal)) !== undefined
+  }
+
+  /** Resolves when image, jail and accelerator are known to be there and all pools are full. */
+  async ready(signal: AbortSignal | undefined): Promise<void> {
+    await this.#explored(signal)
+    await Promise.all([...this.#pools.values()].map(async (pool) => await pool.ready(signal)))
+  }
+
+  stats(): {
+    readonly pools: Readonly<Partial<Record<Language, PoolStats>>>
+    readonly admission: AdmissionStats
+    readonly templates: LauncherStats | undefined
+  } {
+    const pools = Object.fromEntries([...this.#pools].map(([language, pool]) => [language, pool.stats()]))
+    return { pools, admission: this.admission.stats(), templates: this.#found?.launcher.stats() }
+  }
+
+  /** First step of the end: no new VM, and the pools' VMs are dead when it resolves. */
+  async drain(reason: Error): Promise<void> {
+    this.#closing.abort(reason)
+    // The foundation, too: its probe starts a VM.
+    await Promise.allSettled([this.#foundation, ...[...this.#pools.values()].map(async (pool) => await pool.close())])
+  }
+
+  /** Last step: waits for templates that are being saved; the signal gives them up. */
+  async close(signal: AbortSignal | undefined): Promise<void> {
+    await this.#found?.launcher.close(signal)
+    this.admission.close()
+  }
+
+  async #fromPool(
+    options: SupplyOptions,
+    identity: GuestIdentity,
+    signal: AbortSignal,
+  ): Promise<SuppliedVm | undefined> {
+    const { memoryMb, cpus } = this.#options
+    const fits = options.memoryMb === memoryMb && options.cpus === cpus && options.onBootLog === undefined
+    const warm = fits ? this.#pools.get(options.language)?.take() : undefined
+    if (warm === undefined) return undefined
+    const { vm, reservation } = warm
+    try {
+      const startedAt = performance.now()
+      await reservation.work({ signal, timeoutMs: this.#options.admissionTimeoutMs })
+      const admittedAt = performance.now()
+      await vm.adopt(identity, signal)
+      const timing = { admissionMs: admittedAt - startedAt, connectMs: performance.now() - admittedAt }
+      return { vm, reservation, source: 'pool', timing }
+    } catch (error) {
+      await vm.close('it was not fit to be handed out')
+      if (signal.aborted || (error instanceof SandboxError && error.code === 'CAPACITY')) throw error
+      this.#options.logger.warn('a VM of the pool was lost as it was handed out', { cause: String(error) })
+      return undefined
+    }
+  }
+
+  async #launch(options: SupplyOptions, identity: GuestIdentity, signal: AbortSignal): Promise<SuppliedVm> {
+    const { launcher, ...found } = await this.#explored(signal)
+    const launched = await launcher.launch({
+      plan: planOf(found, options),
+      language: options.language,
+      identity,
+      onBootLog: options.onBootLog,
+      signal,
+      admissionTimeoutMs: this.#options.admissionTimeoutMs,
+    })
+    const { vm, reservation, source, admissionMs } = launched
+    return { vm, reservation, source, timing: { admissionMs, ...vm.timing } }
+  }
+
+  async #fill(language: Language, signal: AbortSignal): Promise<WarmVm> {
+    const { memoryMb, cpus } = this.#options
+    const options = { language, memoryMb, cpus, env: {}, onBootLog: undefined }
+    const { vm, reservation } = await this.#launch(options, identityOf({}), signal)
+    try {
+      vm.unref()
+      await warmVm(vm, language, firstProgram(language))
+      reservation.idle()
+    } catch (error) {
+      await vm.close('its warm-up failed')
+      throw error
+    }
+    return {
+      vm,
+      reservation,
+      ended: vm.ended,
+      isAlive: async () => await vm.isAlive(ANSWER_TIMEOUT_MS),
+      close: async () => await vm.close('its pool was closed'),
+    }
+  }
+
+  // Shared by all who wait for it; a failure is not kept, so that the next call sees a host that was mended meanwhile.
+  async #explored(signal: AbortSignal | undefined): Promise<Foundation> {
+    this.#foundation ??= this.#explore().catch((error: unknown) => {
+      this.#foundation = undefined
+      throw error
+    })
+    return await untilAborted(this.#foundation, signal)
+  }
+
+  async #explore(): Promise<Foundation> {
+    const { accelerator: requested, jail, logger } = this.#options
+    const paths = this.#paths
+    const image = await openImage({ paths, env: process.env })
+    const signal = this.#closing.signal
+    const verdict = await decideAccelerator({ requested, image, paths, env: process.env, jail, logger, signal })
+    const { accelerator } = verdict
+    const origin = {
+      imageId: image.id,
+      program: await programKey(verdict.program),
+      accelerator,
+      host: accelerator === 'kvm' ? await processorKey() : undefined,
+    }
+    const launcher = new Launcher({ store: this.#store, admission: this.admission, origin, logger })
+    this.#found = { image, verdict, launcher }
+    return this.#found
+  }
+}
+
+function planOf(
+  found: Pick<Foundation, 'image' | 'verdict'>,
+  options: Pick<SupplyOptions, 'memoryMb' | 'cpus' | 'onBootLog'>,
+): VmPlan {
+  const { memoryMb, cpus, onBootLog } = options
+  return planVm({ ...found, memoryMb, cpus, verbose: onBootLog !== undefined })
+}
+
+// The name says nothing about the host, and differs between any two VMs.
+function identityOf(env: Readonly<Record<string, string>>): GuestIdentity {
+  return { hostname: `sandbox-${randomBytes(4).toString('hex')}`, env }
+}
