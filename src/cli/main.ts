@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { setMaxListeners } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { registerBenchCommand } from './bench-command.ts'
 import { registerCompletionCommand } from './completion-command.ts'
 import type { CliContext } from './context.ts'
 import { registerDoctorCommand } from './doctor-command.ts'
 import { registerImageCommands } from './image-command.ts'
 import { withRunImplied } from './implied-run.ts'
+import { packageVersion } from './package-version.ts'
 import { registerRunCommand } from './run-command.ts'
 import { exitCodeOf, explainError, FAILURE, outputExitCode } from './terminal.ts'
 
@@ -22,6 +23,7 @@ function buildProgram(context: CliContext): Command {
   registerRunCommand(program, context)
   registerDoctorCommand(program, context)
   registerImageCommands(program, context)
+  registerBenchCommand(program, context)
   registerCompletionCommand(program, context)
   return program
 }
@@ -81,12 +83,6 @@ async function main(): Promise<void> {
       exit(exitCodeOf(error))
     }
   }
-}
-
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const version = typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : undefined
-  return typeof version === 'string' ? version : 'unknown'
 }
 
 await main()

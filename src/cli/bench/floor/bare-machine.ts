@@ -1,0 +1,57 @@
+import { type VmPlan, withMemory } from '../../../qemu/index.ts'
+import type { Language } from '../../../sandbox/index.ts'
+import { renderBareCommand } from './bare-command.ts'
+import { BareVm } from './bare-vm.ts'
+import type { OrphanGuard } from './orphan-guard.ts'
+
+/** The two files of a template. */
+export interface TemplateFilePair {
+  readonly ram: string
+  readonly state: string
+}
+
+export interface BareMachineOptions {
+  /** The plan of the product's VMs. */
+  readonly plan: VmPlan
+  /** The product's own template of a language. */
+  readonly template: (language: Language) => Promise<TemplateFilePair>
+  readonly guard: OrphanGuard
+  readonly signal: AbortSignal
+}
+
+/** Starts VMs as the product does, with none of the product. The caller disposes of each. */
+export class BareMachine {
+  readonly #options: BareMachineOptions
+  readonly #templates = new Map<Language, TemplateFilePair>()
+
+  constructor(options: BareMachineOptions) {
+    this.#options = options
+  }
+
+  /** A VM whose kernel is about to boot. */
+  boot(): BareVm {
+    return new BareVm(renderBareCommand(this.#options.plan), this.#options)
+  }
+
+  /** Finds the template of a language; to be called before the clock runs. */
+  async prepare(language: Language): Promise<TemplateFilePair> {
+    const template = await this.#options.template(language)
+    this.#templates.set(language, template)
+    return template
+  }
+
+  /** A VM of the product's template, running, before its first request. */
+  async restore(language: Language): Promise<BareVm> {
+    const template = this.#templates.get(language)
+    if (template === undefined) throw new TypeError(`no template of ${language} was prepared`)
+    const plan = withMemory(this.#options.plan, { kind: 'template', ...template })
+    const vm = new BareVm(renderBareCommand(plan), this.#options)
+    try {
+      await vm.load(template.state)
+      return vm
+    } catch (error) {
+      await vm[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+}
