@@ -54,7 +54,6 @@ export class Heartbeat<R extends { readonly entry: PoolEntry }> {
       if (!this.#isIdle(resident)) continue
       this.#state = { kind: 'asking', resident }
       const alive = await answers(resident.entry, this.#stopped.signal)
-      if (this.#stopped.signal.aborted) return
       // Taken or lost meanwhile: the answer is nobody's any more.
       if (this.#isIdle(resident)) this.#options.onAnswer(resident, alive)
     }

@@ -159,6 +159,17 @@ describe('the heartbeat', () => {
     expect(pool.take()).toBe(entries[0])
   })
 
+  it('does not ask an entry that was taken before its turn came', async () => {
+    const { pool, entries } = await fullPool(2, { heartbeatMs: 1_000 })
+    for (const entry of entries) entry.isSilent = true
+    await vi.advanceTimersByTimeAsync(1_000)
+    await turn()
+    expect(pool.take()).toBe(entries[1])
+    entries[0]?.asked[0]?.(true)
+    await turn()
+    expect(entries.map((entry) => entry.asked.length)).toEqual([1, 0])
+  })
+
   it('goes on after the pool was empty', async () => {
     const { pool, filler } = await fullPool(1, { heartbeatMs: 1_000 })
     pool.take()
@@ -215,6 +226,24 @@ describe('a fill that fails', () => {
     }
     await filler.supply()
     pool.take()
+    ;(await filler.next()).fail(new Error('once more'))
+    await turn()
+    await vi.advanceTimersByTimeAsync(250)
+    await turn()
+    expect(filler.fills).toHaveLength(9)
+  })
+
+  it('is forgotten when an entry has answered', async () => {
+    const { pool, filler } = makePool(1, { heartbeatMs: 1_000 })
+    pool.start()
+    for (let count = 0; count < 6; count += 1) {
+      ;(await filler.next()).fail(new Error('no luck'))
+      await vi.advanceTimersByTimeAsync(PAST_ANY_DELAY_MS)
+    }
+    const entry = await filler.supply()
+    await vi.advanceTimersByTimeAsync(1_000)
+    await turn()
+    entry.die()
     ;(await filler.next()).fail(new Error('once more'))
     await turn()
     await vi.advanceTimersByTimeAsync(250)

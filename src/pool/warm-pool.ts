@@ -237,7 +237,6 @@ export class WarmPool<T extends PoolEntry> implements AsyncDisposable {
     const lost = new VmLostError(`A pool entry was lost while idle: ${why}`, { dispatched: false })
     if (resident.proven) this.#options.logger.info('pool entry lost', { pool: this.#options.name, why })
     else this.#setback('an entry was lost', lost)
-    this.#refill()
   }
 
   #retire(resident: Resident<T>): void {
