@@ -12,6 +12,22 @@ export const pythonCases: readonly Case[] = [
     { code: 'display(1, "a")\n2', expect: { exitCode: 0, stdout: '', results: ['1', "'a'", '2'] } },
     { code: 'y = 3', expect: { exitCode: 0, stdout: '', results: [] } },
   ]),
+  python('the last expression is found however the program is laid out', [
+    { code: 'x = """\nprint(1)"""', expect: { exitCode: 0, stdout: '', results: [] } },
+    { code: '"""\nprint(1)"""', expect: { exitCode: 0, stdout: '', results: ["'\\nprint(1)'"] } },
+    { code: 'dict(\n  a=1,\n)', expect: { exitCode: 0, stdout: '', results: ["{'a': 1}"] } },
+    { code: 'if x:\n    y = 1\ny', expect: { exitCode: 0, stdout: '', results: ['1'] } },
+    { code: 'if x:\n    y', expect: { exitCode: 0, stdout: '', results: [] } },
+    { code: 'y = 2; y', expect: { exitCode: 0, stdout: '', results: ['2'] } },
+    { code: 'y = \\\n3\ny  # = 4', expect: { exitCode: 0, stdout: '', results: ['3'] } },
+    { code: 'y = [\n1\n]', expect: { exitCode: 0, stdout: '', results: [] } },
+    { code: 'str(y)[0] = 1', expect: { exitCode: 1, stderr: /TypeError/ } },
+    {
+      code: 'def f(): raise ValueError\n\n\nf()',
+      expect: { exitCode: 1, stderr: /<input-\d+>", line 4, in <module>\n    f\(\)/ },
+    },
+    { code: 'print(1)\nprint(', expect: { exitCode: 1, stdout: '', stderr: /line 2\n    print\(\n/ } },
+  ]),
   python('a long result is shortened with a note', [
     {
       code: '"x" * 1_000_000',

@@ -7,7 +7,7 @@ use crate::console;
 use crate::error::{Step, StepError};
 
 /// Path below /proc/sys and value. Where a feature is compiled out, its file is missing, and so is what it would guard.
-const SYSCTLS: [(&str, &str); 24] = [
+const SYSCTLS: [(&str, &str); 26] = [
     ("kernel/unprivileged_bpf_disabled", "2"),
     ("net/core/bpf_jit_harden", "2"),
     ("user/max_user_namespaces", "0"),
@@ -36,6 +36,10 @@ const SYSCTLS: [(&str, &str); 24] = [
     // What users can make the kernel say without end: crashes of theirs, and the table of tasks at each lack of memory.
     ("debug/exception-trace", "0"),
     ("vm/oom_dump_tasks", "0"),
+    // Twice a second a thread of the kernel's would look whether huge pages could be made, which nobody uses here, and
+    // every second another would gather counters. An idle VM should sleep, and a clone not begin with either.
+    ("vm/compaction_proactiveness", "0"),
+    ("vm/stat_interval", "60"),
 ];
 
 /// Only messages about the kernel's own end go to the console. The UART is slow, and users can cause all others.

@@ -2,9 +2,15 @@
 
 import sys
 import time
+from _random import Random
 from os import environ
 
 __builtins__ = __builtins__.copy()
+
+# Of an `S` message.
+SEED_LENGTH = 32
+
+_seed_twister = Random.seed
 
 
 def set_for_good(entries):
@@ -58,7 +64,9 @@ def reseed(seed):
     modules = sys.modules
     random = modules.get("random")
     if random is not None:
-        random.seed(seed)
+        # Not random.seed: it would hash the bytes first, with code that a clone uses for nothing else.
+        _seed_twister(random._inst, int.from_bytes(seed, "little"))
+        random._inst.gauss_next = None
     numpy_random = modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed([int.from_bytes(seed[i : i + 4], "little") for i in range(0, len(seed), 4)])

@@ -1,8 +1,9 @@
-"""Compiles and runs one program in the session's namespace."""
+"""Runs one program in the session's namespace."""
 
-from _ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
-from builtins import compile, eval
+from builtins import eval
 from sys import setprofile, settrace
+
+from .compiler import compile_program
 
 __builtins__ = __builtins__.copy()
 
@@ -19,22 +20,13 @@ class Executor:
 
     def execute(self, source, filename):
         """Runs the program and displays the value of its last expression. Raises what it raises."""
-        tree = compile(source, filename, "exec", PyCF_ONLY_AST | PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        last = None
-        if tree.body and type(tree.body[-1]) is Expr:
-            last = Expression(tree.body.pop().value)
-        statements = Module(tree.body, tree.type_ignores)
-        programs = []
-        if tree.body:
-            programs.append(_compile(statements, filename, "exec", 0))
-        if last is not None:
-            programs.append(_compile(last, filename, "eval", _future_flags(programs)))
+        programs, displays = compile_program(source, filename)
         self._fence.open()
         try:
             value = None
             for program in programs:
                 value = self._evaluate(program)
-            if last is not None and value is not None:
+            if displays and value is not None:
                 self._display(value)
             self._fence.check()
         finally:
@@ -80,16 +72,3 @@ class Executor:
             # Programs that ask for the loop outside of a coroutine get this one.
             asyncio.set_event_loop(self._loop)
         return self._loop
-
-
-def _compile(tree, filename, mode, flags):
-    return compile(tree, filename, mode, PyCF_ALLOW_TOP_LEVEL_AWAIT | flags, dont_inherit=True)
-
-
-# The compiler flags of __future__, division (0x2_0000) to annotations (0x100_0000), as they stand in co_flags.
-FUTURE_MASK = 0x01FE_0000
-
-
-def _future_flags(programs):
-    """The last expression is compiled apart and follows the `from __future__` of its own program."""
-    return programs[0].co_flags & FUTURE_MASK if programs else 0

@@ -3,7 +3,7 @@
 import builtins
 import sys
 from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
-from posix import _exit, getpid
+from posix import _exit, getpid, urandom
 
 from . import environment, errors, processes
 from .executor import Executor
@@ -44,7 +44,10 @@ class Session:
         # The limit protects servers from numbers that strangers send. Here the program is the stranger.
         sys.set_int_max_str_digits(0)
         environment.adopt_search_path()
-        Executor({}, self._fence, self._display).execute("_ = 0\nNone", "<warm-up>")
+        # Both ways of compiling, and what a clone of a template is told first.
+        for source in ("_ = 0\nNone", "_ = 0"):
+            Executor({}, self._fence, self._display).execute(source, "<warm-up>")
+        environment.reseed(urandom(environment.SEED_LENGTH))
         sys.modules["__main__"] = self._main
         self._wire.send(b"R")
 
@@ -67,8 +70,8 @@ class Session:
         elif kind == b"E":
             self._call_entries.append(environment.parse_entry(payload))
         elif kind == b"S":
-            entries = [environment.parse_entry(entry) for entry in payload[32:].split(b"\0") if entry]
-            environment.reseed(payload[:32])
+            entries = [environment.parse_entry(entry) for entry in payload[environment.SEED_LENGTH :].split(b"\0") if entry]
+            environment.reseed(payload[: environment.SEED_LENGTH])
             environment.set_for_good(entries)
             self._wire.send(b"A")
         else:
