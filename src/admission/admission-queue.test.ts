@@ -146,6 +146,13 @@ describe('VMs made ahead of demand', () => {
 })
 
 describe('a release', () => {
+  it('takes the one who waits for this VM to work out of the line', () => {
+    const [, state] = arrive(NOTHING_HELD, [admit(1), admit(2, 100, 3)])
+    const waiting = enqueue(rest(state, 1), work(9, 1))
+    expect(release(waiting, 2).waiting).toContainEqual(work(9, 1))
+    expect(release(waiting, 1).waiting).not.toContainEqual(work(9, 1))
+  })
+
   it('twice, or of what is not held, changes nothing', () => {
     const [, state] = arrive(NOTHING_HELD, [admit(1), admit(2)])
     const once = release(state, 1)

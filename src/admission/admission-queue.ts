@@ -56,7 +56,7 @@ export interface Settlement {
   readonly state: AdmissionState
   /** Those who got what they waited for, in the order in which they came. */
   readonly granted: readonly Waiting[]
-  /** Those who wait for more memory than there is in all. */
+  /** Those whose turn it is and who want more memory than there is in all. */
   readonly refused: readonly Waiting[]
   /** Somebody waits because of what was measured of the host: another measurement may decide otherwise. */
   readonly gated: boolean
@@ -116,9 +116,13 @@ export function enqueue(state: AdmissionState, waiting: Waiting): AdmissionState
   return { ...state, waiting: [...state.waiting, waiting] }
 }
 
-/** Whether somebody in a settled state already waits for all that `waiting` lacks, so that `settle` would not grant it. */
+/**
+ * Whether somebody earlier waits, in a settled state, for all that `waiting` lacks: then nobody is granted anything
+ * because it joins the line or leaves it.
+ */
 export function isBehind(state: AdmissionState, waiting: Waiting): boolean {
-  return state.waiting.some((other) => other.kind === waiting.kind)
+  const first = state.waiting.find((other) => other.kind === waiting.kind)
+  return first !== undefined && first.id !== waiting.id
 }
 
 /** Leaves the lines. */
@@ -134,7 +138,12 @@ export function settle(state: AdmissionState, capacity: Capacity): Settlement {
   const refused: Waiting[] = []
   const still: Waiting[] = []
   const line = { memory: true, cpus: true, gated: false }
-  for (const waiting of state.waiting) {
+  for (const [index, waiting] of state.waiting.entries()) {
+    // Everybody stands in the line for processors.
+    if (!line.cpus) {
+      still.push(...state.waiting.slice(index))
+      break
+    }
     const verdict = judge(waiting, { state: now, usage, capacity, line })
     if (verdict === 'wait') still.push(waiting)
     if (verdict === 'refuse') refused.push(waiting)
@@ -147,7 +156,7 @@ export function settle(state: AdmissionState, capacity: Capacity): Settlement {
 }
 
 interface Lines {
-  /** Whether somebody earlier waits in the line for memory, or for processors: closed then for all who follow. */
+  /** Whether the line for memory, or for processors, moves: not once somebody in it waits. */
   memory: boolean
   cpus: boolean
   gated: boolean
@@ -174,9 +183,8 @@ function judge(waiting: Waiting, { state, usage, capacity, line }: Moment): 'gra
       return 'wait'
     }
   }
-  if (line.cpus && cpusFit(usage, need, capacity)) return 'grant'
+  if (cpusFit(usage, need, capacity)) return 'grant'
   line.cpus = false
-  if (waiting.kind === 'admit') line.memory = false
   return 'wait'
 }
 
@@ -204,6 +212,12 @@ export function holdAhead(
   return { state: withHolding(state, id, holding), gated: false }
 }
 
+/** A VM made ahead of demand serves somebody: it is no longer charged to the share of those that do not. */
+export function serve(state: AdmissionState, id: number): AdmissionState {
+  const holding = state.held.get(id)
+  return holding?.ahead === true ? withHolding(state, id, { ...holding, ahead: false }) : state
+}
+
 /** The VM has stopped working: its processors are free. */
 export function rest(state: AdmissionState, id: number): AdmissionState {
   const holding = state.held.get(id)
@@ -221,12 +235,12 @@ export function measured(state: AdmissionState): AdmissionState {
   return { ...state, held: new Map(held) }
 }
 
-/** The VM is dead: everything it held is free. Those who wait for it to work are refused by the next `settle`. */
+/** The VM is dead: everything it held is free, and nobody can wait for it to work any more. */
 export function release(state: AdmissionState, id: number): AdmissionState {
   if (!state.held.has(id)) return state
   const held = new Map(state.held)
   held.delete(id)
-  return { ...state, held }
+  return { held, waiting: state.waiting.filter((waiting) => waiting.kind !== 'work' || waiting.holding !== id) }
 }
 
 function withHolding(state: AdmissionState, id: number, holding: Holding): AdmissionState {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createLogger } from '../base/index.ts'
 import { Admission, type HostMeasurement, type Reservation } from './admission.ts'
@@ -127,6 +128,71 @@ describe('admit', () => {
     expect(admission.stats().inUse.vms).toBe(0)
   })
 
+  it('lets those behind go on at once when the first of the line gives up', async () => {
+    const admission = admissionOn(hostFor(2))
+    const held = await admission.admit(small, soon)
+    const controller = new AbortController()
+    const large = follow(admission.admit({ memoryMb: 300, cpus: 1 }, { ...soon, signal: controller.signal }))
+    const behind = follow(admission.admit(small, soon))
+    await due()
+    expect(behind.state).toBe('waiting')
+    controller.abort()
+    await due()
+    expect([large.state, behind.state]).toEqual(['failed', 'done'])
+    held.release()
+    behind.value?.release()
+  })
+
+  it('leaves no listener on the signal', async () => {
+    const admission = admissionOn(hostFor(1))
+    const { signal } = new AbortController()
+    const held = await admission.admit(small, { ...soon, signal })
+    const late = follow(admission.admit(small, { timeoutMs: 10, signal }))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(10)
+    expect(late.state).toBe('failed')
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+    held.release()
+  })
+
+  it('finds at the last moment what others have freed', async () => {
+    const host = hostFor(10)
+    const admission = admissionOn(host)
+    const first = await admission.admit(small, soon)
+    host.memoryAvailableBytes = 0
+    await vi.advanceTimersByTimeAsync(200)
+    const second = follow(admission.admit(small, { timeoutMs: 300 }))
+    await vi.advanceTimersByTimeAsync(10)
+    expect(second.state).toBe('waiting')
+    host.memoryAvailableBytes = host.memoryBytes
+    await vi.advanceTimersByTimeAsync(290)
+    expect(second.state).toBe('done')
+    first.release()
+    second.value?.release()
+  })
+
+  it('counts a VM that went idle until it shows in a measurement', async () => {
+    const host = hostFor(2)
+    const admission = admissionOn(host)
+    const first = await admission.admit(small, soon)
+    const second = await admission.admit(small, soon)
+    second.release()
+    first.idle()
+    // The host knows nothing of it yet: memory for two, of which one may have been taken since.
+    host.memoryAvailableBytes = host.memoryBytes / 2 + 1
+    const third = follow(admission.admit(small, soon))
+    await due()
+    expect(third.state).toBe('done')
+    expect(host.times).toBe(1)
+    third.value?.release()
+    host.memoryAvailableBytes = host.memoryBytes / 2
+    await vi.advanceTimersByTimeAsync(200)
+    const fourth = await admission.admit(small, soon)
+    expect(host.times).toBe(2)
+    fourth.release()
+    first.release()
+  })
+
   it('looks at the host again and again while somebody waits for what others hold', async () => {
     const host = hostFor(10)
     const admission = admissionOn(host)
@@ -193,7 +259,7 @@ describe('admit', () => {
   it('has an end to the line', async () => {
     const admission = admissionOn(hostFor(1))
     const held = await admission.admit(small, soon)
-    const line = Array.from({ length: 10_000 }, () => follow(admission.admit(small, soon)))
+    const line = Array.from({ length: 4_000 }, () => follow(admission.admit(small, soon)))
     await expect(admission.admit(small, soon)).rejects.toMatchObject({ code: 'CAPACITY', details: { waitedMs: 0 } })
     admission.close()
     await due()
@@ -284,6 +350,23 @@ describe('tryAdmit', () => {
     await due()
     expect(waiting.state).toBe('done')
     waiting.value?.release()
+  })
+})
+
+describe('a VM made ahead of demand', () => {
+  it('is charged to the share of such VMs until it serves', async () => {
+    const admission = admissionOn(hostFor(4))
+    const ahead = [admission.tryAdmit(small), admission.tryAdmit(small)]
+    expect(admission.tryAdmit(small)).toBeUndefined()
+    await ahead[0]?.work(soon)
+    const next = admission.tryAdmit(small)
+    expect(next).toBeDefined()
+    ahead[1]?.idle()
+    await ahead[1]?.work(soon)
+    next?.idle()
+    const last = admission.tryAdmit(small)
+    expect(last).toBeDefined()
+    for (const reservation of [...ahead, next, last]) reservation?.release()
   })
 })
 

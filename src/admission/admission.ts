@@ -10,6 +10,7 @@ import {
   NOTHING_HELD,
   release,
   rest,
+  serve,
   settle,
   usageOf,
   type Waiting,
@@ -32,7 +33,7 @@ export interface Reservation extends Disposable {
   /** The VM is idle from now on: its memory stays reserved, its processors are free for others. */
   idle(): void
   /**
-   * It works again: waits for its turn in the line for processors. At once when it works already. One wait at a time.
+   * It serves somebody: waits for its turn in the line for processors. At once when it works already. One wait at a time.
    * @throws CapacityError after `timeoutMs`; AbortedError; SandboxClosedError once released or after close()
    */
   work(options: WaitOptions): Promise<void>
@@ -76,8 +77,12 @@ const MEASUREMENT_MAX_AGE_MS = 100
  */
 const LOOK_AGAIN_MS = 500
 
-/** Calls that may wait at the same time: each costs about a kilobyte, and more are a program that does not await. */
-const MAX_WAITING = 10_000
+/**
+ * Calls that may wait at the same time. The lines are copied at every change, so their cost grows with the square: when
+ * all of these give up in the same moment, the process is held for a few tenths of a second, and a host that has served
+ * none of them in two minutes would not serve more.
+ */
+const MAX_WAITING = 4_000
 
 /** The longest timer of Node; a longer one would end at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -131,7 +136,10 @@ export class Admission {
     throw abortedError(options.signal)
   }
 
-  /** A reservation for a VM made ahead of demand, or undefined: it never waits and never overtakes those who do. */
+  /**
+   * A reservation for a VM made ahead of demand, or undefined: it never waits and never overtakes those who do. Such VMs
+   * hold at most half of the memory budget until they serve somebody (`work`). The reservation starts working.
+   */
   tryAdmit(cost: VmCost): Reservation | undefined {
     if (this.#closed) return undefined
     const ahead = { id: this.#nextId(), need: needOf(cost, this.#options) }
@@ -166,7 +174,11 @@ export class Admission {
   }
 
   #reservation(id: number): Reservation {
-    const giveBack = (): void => this.#update(release(this.#state, id))
+    const giveBack = (): void => {
+      const worker = this.#state.waiting.find((waiting) => waiting.kind === 'work' && waiting.holding === id)
+      this.#update(release(this.#state, id))
+      if (worker !== undefined) this.#callers.get(worker.id)?.fail(releasedError())
+    }
     return {
       idle: () => this.#update(rest(this.#state, id)),
       work: async (options) => await this.#work(id, options),
@@ -180,7 +192,10 @@ export class Admission {
     this.#throwIfClosed()
     const phase = this.#state.held.get(holding)?.phase
     if (phase === undefined) throw releasedError()
-    if (phase === 'working') return
+    if (phase === 'working') {
+      this.#update(serve(this.#state, holding))
+      return
+    }
     if (this.#state.waiting.some((other) => other.kind === 'work' && other.holding === holding)) {
       throw new Error('This reservation already waits for processors: expected one work() at a time, await the first')
     }
@@ -204,12 +219,12 @@ export class Admission {
       const fail = (error: Error): void => settled(() => reject(error))
       const leave = (error: Error): void => {
         fail(error)
-        this.#update(abandon(this.#state, waiting.id))
+        this.#change(abandon(this.#state, waiting.id), isBehind(this.#state, waiting))
       }
       const onAbort = (): void => leave(abortedError(signal))
       const onTimeout = (): void => {
         // A last look: what others freed since the last one may be enough.
-        this.#update(this.#state)
+        if (!isBehind(this.#state, waiting)) this.#update(this.#state)
         if (this.#callers.has(waiting.id)) leave(this.#tooLate(waiting, performance.now() - since))
       }
       const timer = setTimeout(onTimeout, Math.min(timeoutMs, MAX_TIMER_MS))
@@ -220,16 +235,18 @@ export class Admission {
   }
 
   #join(waiting: Waiting): void {
-    const behind = isBehind(this.#state, waiting)
-    const state = enqueue(this.#state, waiting)
-    // One more at the end of a line that does not move changes nothing: a burst of calls is not judged once per call.
-    if (behind) this.#state = state
-    else this.#update(state)
-    const { length } = this.#state.waiting
-    if (this.#callers.has(waiting.id)) this.#options.logger.debug('a call waits for capacity', { waiting: length })
+    this.#change(enqueue(this.#state, waiting), isBehind(this.#state, waiting))
+    if (!this.#callers.has(waiting.id)) return
+    this.#options.logger.debug('a call waits for capacity', { waiting: this.#state.waiting.length })
   }
 
-  /** Every change goes through here: what became free is given to those who wait. */
+  /** A change that decides nothing for others is not judged: the lines may be long and burst at once. */
+  #change(state: AdmissionState, decidesNothing: boolean): void {
+    if (decidesNothing) this.#state = state
+    else this.#update(state)
+  }
+
+  /** Every change that may decide something: what became free is given to those who wait. */
   #update(state: AdmissionState): void {
     this.#state = state
     if (state.waiting.length > 0) this.#settle()
