@@ -1,7 +1,7 @@
 export { type AcceleratorOptions, decideAccelerator } from './accelerator-probe.ts'
 export type { AcceleratorVerdict } from './accelerator-verdict.ts'
 export { chooseJail, type JailMode } from './jail-choice.ts'
-export { loadState, saveState } from './machine-state.ts'
+export { continueGuest, loadState, saveState } from './machine-state.ts'
 export { type ImageFiles, planVm, type PlanOptions } from './plan-vm.ts'
 export { canPass, describeExit, type ExitCause, type QemuExit } from './qemu-exit.ts'
 export { askQemu, compareVersions, formatVersion, OLDEST_QEMU, programKey, type QemuFeatures } from './qemu-features.ts'

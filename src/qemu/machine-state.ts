@@ -25,12 +25,16 @@ export async function saveState(qemu: QemuProcess, plan: VmPlan, signal?: AbortS
 }
 
 /**
- * Loads the state of a template into a QEMU that waits for it, and lets the guest go on; the plan's memory is of the kind
- * `template`.
+ * Loads the state of a template into a QEMU that waits for it; the plan's memory is of the kind `template`. The guest
+ * stays stopped.
  * @throws QmpError when the state does not fit · AbortedError
  */
 export async function loadState(qemu: QemuProcess, plan: VmPlan, signal?: AbortSignal): Promise<void> {
   await migrate(qemu, 'migrate-incoming', stateUri(plan, 'template'), signal)
+}
+
+/** Lets a guest go on that is stopped. @throws QmpError · AbortedError */
+export async function continueGuest(qemu: QemuProcess, signal?: AbortSignal): Promise<void> {
   await qemu.qmp.execute('cont', {}, { result: nothing, signal })
 }
 

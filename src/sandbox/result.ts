@@ -1,6 +1,9 @@
 import type { DisplayedValue } from './options.ts'
 
-/** How the VM of a run came to be. */
+/**
+ * How the VM of a run came to be: handed out of a warm pool; resumed from a template that had been loaded ahead, or that
+ * was loaded from the disk; or booted.
+ */
 export const SOURCES = ['pool', 'memory-snapshot', 'disk-snapshot', 'cold-boot'] as const
 export type Source = (typeof SOURCES)[number]
 

@@ -1,9 +1,10 @@
 import { type Logger, untilAborted, withDeadline } from '../base/index.ts'
 import { type Admission, type Reservation } from '../admission/index.ts'
-import { type VmPlan, withMemory } from '../qemu/index.ts'
+import { type QemuProcess, type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm, type Vm } from '../vm/index.ts'
 import { buildTemplate } from './template-builder.ts'
 import { templateKey, type TemplateSpec } from './template-key.ts'
+import { Spares } from './spares.ts'
 import type { Template, TemplateStore } from './template-store.ts'
 import { type SpecSource, templateSpec } from './template-spec.ts'
 
@@ -31,7 +32,8 @@ export interface LaunchRequest {
 export interface LaunchedVm {
   readonly vm: Vm
   readonly reservation: Reservation
-  readonly source: 'disk-snapshot' | 'cold-boot'
+  /** `memory-snapshot`: the template had been loaded ahead. */
+  readonly source: 'memory-snapshot' | 'disk-snapshot' | 'cold-boot'
   readonly admissionMs: number
 }
 
@@ -46,6 +48,8 @@ export interface LauncherStats {
   readonly saved: number
   readonly saveFailures: number
   readonly saving: number
+  /** Templates that are loaded ahead of their next use. */
+  readonly spares: number
 }
 
 /** A template that is going to be built, or is being built, by this process. */
@@ -58,6 +62,9 @@ interface Build {
 
 /** A build that fails is tried once more by a later launch; then launches of that kind boot, and say so once. */
 const BUILD_TRIES = 2
+
+/** Restores of a template after which its next one is prepared for: who has come twice may come again. */
+const USES_BEFORE_SPARE = 2
 
 /** Milliseconds a builder waits for room; until then launches of its kind boot or wait with it. */
 const BUILD_ADMISSION_TIMEOUT_MS = 120_000
@@ -82,7 +89,12 @@ export class Launcher {
   readonly #logger: Logger
   readonly #builds = new Map<string, Build>()
   readonly #failedBuilds = new Map<string, number>()
+  /** Restores by this process, per template. */
+  readonly #uses = new Map<string, number>()
+  readonly #spares: Spares
   readonly #closing = new AbortController()
+  /** Launches under way: a spare is started only when nobody else is at work. */
+  #launching = 0
   #closed: Promise<void> | undefined
   #counts = { restores: 0, boots: 0, bootRetries: 0, restoreFailures: 0, saved: 0, saveFailures: 0 }
 
@@ -91,6 +103,7 @@ export class Launcher {
     this.#admission = options.admission
     this.#origin = options.origin
     this.#logger = options.logger
+    this.#spares = new Spares(options)
   }
 
   /**
@@ -99,9 +112,11 @@ export class Launcher {
    */
   async launch(request: LaunchRequest): Promise<LaunchedVm> {
     const { template, build } = await this.#look(request)
+    this.#launching += 1
     try {
       return await this.#launchWith(template, request)
     } finally {
+      this.#launching -= 1
       build?.begin()
     }
   }
@@ -114,7 +129,7 @@ export class Launcher {
   }
 
   stats(): LauncherStats {
-    return { ...this.#counts, saving: this.#builds.size }
+    return { ...this.#counts, saving: this.#builds.size, spares: this.#spares.size }
   }
 
   /**
@@ -127,6 +142,7 @@ export class Launcher {
   }
 
   async #finish(signal: AbortSignal | undefined): Promise<void> {
+    await this.#spares.close()
     const builds = Promise.all([...this.#builds.values()].map(async ({ done }) => await done))
     try {
       await withDeadline(builds, { timeoutMs: LAST_BUILDS_MS, signal, onTimeout: () => new Error('still saving') })
@@ -154,37 +170,76 @@ export class Launcher {
   }
 
   async #launchWith(template: Template | undefined, request: LaunchRequest): Promise<LaunchedVm> {
-    const { plan, signal } = request
     const startedAt = performance.now()
-    const reservation = await this.#admission.admit(plan, { signal, timeoutMs: request.admissionTimeoutMs })
-    const admissionMs = performance.now() - startedAt
+    const spare = template === undefined ? undefined : this.#spares.take(template.key)
+    const reservation = spare?.reservation ?? (await this.#room(request))
+    let unused = spare
     try {
-      const restored = template === undefined ? undefined : await this.#restore(template, request)
-      const vm = restored ?? (await this.#boot(request))
+      await reservation.work({ signal: request.signal, timeoutMs: request.admissionTimeoutMs })
+      const admissionMs = performance.now() - startedAt
+      unused = undefined
+      const restored = template === undefined ? undefined : await this.#restore(template, request, spare?.qemu)
+      const { vm, source } = restored ?? { vm: await this.#boot(request), source: 'cold-boot' }
       // A slot is free when the process is dead, not when it was told to die.
       void vm.ended.then(() => reservation.release())
-      return { vm, reservation, admissionMs, source: restored === undefined ? 'cold-boot' : 'disk-snapshot' }
+      return { vm, reservation, admissionMs, source }
     } catch (error) {
+      await unused?.qemu.stop('forced', 'it was not needed')
       reservation.release()
       throw error
     }
   }
 
+  /** Room for one more VM. What waits ahead of demand makes way for what is wanted now. */
+  async #room(request: LaunchRequest): Promise<Reservation> {
+    const { plan, signal, admissionTimeoutMs: timeoutMs } = request
+    const reservation = this.#admission.tryAdmit(plan)
+    if (reservation !== undefined) return reservation
+    this.#spares.dropAll('its room was needed')
+    return await this.#admission.admit(plan, { signal, timeoutMs })
+  }
+
   /** Undefined when the template is of no use; the caller boots instead, with the room it already has. */
-  async #restore(template: Template, request: LaunchRequest): Promise<Vm | undefined> {
-    const { ram, state } = template
+  async #restore(
+    template: Template,
+    request: LaunchRequest,
+    ahead: QemuProcess | undefined,
+  ): Promise<Pick<LaunchedVm, 'vm' | 'source'> | undefined> {
+    const { key, ram, state } = template
+    const plan = withMemory(request.plan, { kind: 'template', ram, state })
+    const resumed = ahead === undefined ? undefined : await this.#goOn(plan, request, ahead)
     try {
-      const vm = await this.#start(withMemory(request.plan, { kind: 'template', ram, state }), request)
+      const vm = resumed ?? (await this.#start(plan, request))
       this.#counts.restores += 1
-      return vm
+      this.#prepareNext(key, plan)
+      return { vm, source: resumed === undefined ? 'disk-snapshot' : 'memory-snapshot' }
     } catch (error) {
       if (request.signal.aborted) throw error
       this.#counts.restoreFailures += 1
       const cause = error instanceof Error ? error.message : String(error)
-      this.#logger.warn('restore failed, booting instead', { template: template.key, cause })
+      this.#logger.warn('restore failed, booting instead', { template: key, cause })
+      this.#spares.drop(key, 'its template was discarded')
       await this.#store.discard(template, cause)
       return undefined
     }
+  }
+
+  /** Undefined when the process that was started ahead has ended meanwhile, which says nothing about its template. */
+  async #goOn(plan: VmPlan, request: LaunchRequest, ahead: QemuProcess): Promise<Vm | undefined> {
+    try {
+      return await this.#start(plan, request, ahead)
+    } catch (error) {
+      if (request.signal.aborted) throw error
+      this.#logger.debug('a spare was lost', { cause: error instanceof Error ? error.message : String(error) })
+      return undefined
+    }
+  }
+
+  #prepareNext(key: string, plan: VmPlan): void {
+    const uses = (this.#uses.get(key) ?? 0) + 1
+    this.#uses.set(key, uses)
+    // In a burst the processors are busy with VMs that somebody waits for.
+    if (uses >= USES_BEFORE_SPARE && this.#launching === 1) this.#spares.start(key, plan)
   }
 
   async #boot(request: LaunchRequest): Promise<Vm> {
@@ -193,8 +248,9 @@ export class Launcher {
     return vm
   }
 
-  async #start(plan: VmPlan, request: LaunchRequest): Promise<Vm> {
+  async #start(plan: VmPlan, request: LaunchRequest, ahead?: QemuProcess): Promise<Vm> {
     return await launchVm(plan, {
+      ahead,
       language: request.language,
       identity: request.identity,
       onBootLog: request.onBootLog,

@@ -138,15 +138,18 @@ export async function listTemplateKeys(paths: HostPaths): Promise<readonly strin
 
 /**
  * Removes what builders that died have left. A directory whose key is locked belongs to a builder that lives.
+ * @param ownKey a key whose lock the caller holds and does not build under yet: what stands there is dead, too
  * @returns bytes freed
  */
-export async function sweepWorkDirectories(paths: HostPaths): Promise<number> {
+export async function sweepWorkDirectories(paths: HostPaths, ownKey?: string): Promise<number> {
+  const ownLock = ownKey === undefined ? undefined : templateLockFile(paths, ownKey)
   let freed = 0
   for (const name of await namesIn(paths.templates)) {
     const entry = parseTemplateName(name)
     if (entry?.kind !== 'work') continue
-    await using lock = await FileLock.tryAcquire(templateLockFile(paths, entry.key))
-    if (lock === undefined) continue
+    const lockPath = templateLockFile(paths, entry.key)
+    await using lock = lockPath === ownLock ? undefined : await FileLock.tryAcquire(lockPath)
+    if (lock === undefined && lockPath !== ownLock) continue
     const directory = join(paths.templates, name)
     freed += await allocatedBytes(directory)
     await removeDirectory(directory)

@@ -66,3 +66,8 @@ export function parseTemplateManifest(text: string, key: string): TemplateManife
   if (templateKey({ ...rest, host }) !== key) return { ok: false, reason: 'its manifest describes another template' }
   return { ok: true, manifest }
 }
+
+/** The manifest as it stands on the disk. */
+export function renderTemplateManifest(manifest: TemplateManifest): string {
+  return `${JSON.stringify(manifest)}\n`
+}

@@ -1,37 +1,23 @@
-import { createHash } from 'node:crypto'
-import { readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { readFile, utimes } from 'node:fs/promises'
 import { AbortedError, errnoOf, type Logger, throwIfAborted, untilAborted } from '../base/index.ts'
-import {
-  FileLock,
-  freeDiskBytes,
-  type HostPaths,
-  readBootId,
-  templateLockFile,
-  type TemplatePaths,
-  templatePaths,
-} from '../host/index.ts'
-import { chooseEvictions, type EvictionOptions, expectedBytes, inOrderOfEviction } from './eviction.ts'
-import { digestMemory } from './memory-digest.ts'
+import { FileLock, type HostPaths, templateLockFile, type TemplatePaths, templatePaths } from '../host/index.ts'
+import { expectedBytes } from './eviction.ts'
+import { MakeError, makeTemplate } from './make-template.ts'
 import { SharedWork } from './shared-work.ts'
 import { checkTemplate } from './template-check.ts'
 import {
-  allocatedBytesOf,
   directoryInode,
-  filesToFill,
   makeTemplatesDirectory,
-  makeWorkDirectory,
-  publishDirectory,
-  removeDirectory,
   removeTemplate,
-  sealFile,
   sweepWorkDirectories,
   type TemplateFacts,
   type TemplateFiles,
 } from './template-files.ts'
-import { LAYOUT_FORMAT, templateKey, type TemplateSpec } from './template-key.ts'
+import { templateKey, type TemplateSpec } from './template-key.ts'
 import { listTemplates, type TemplateSummary } from './template-list.ts'
-import type { TemplateManifest } from './template-manifest.ts'
-import { fileIdentity, writeStamp } from './template-stamp.ts'
+import { renderTemplateManifest, type TemplateManifest } from './template-manifest.ts'
+import { NoRoomError, TemplateSpace } from './template-space.ts'
+import { fileIdentity } from './template-stamp.ts'
 
 /** A published template. Its files are never written again; they may be unlinked while VMs use them. */
 export interface Template {
@@ -52,23 +38,10 @@ export interface TemplateStoreOptions {
 /** Milliseconds to wait for another process that builds the same template: it boots a VM and saves it. */
 const LOCK_TIMEOUT_MS = 120_000
 
-/** Bytes left free on the file system besides what a template will take: it is not ours to fill. */
-const RESERVE_BYTES = 64 * 2 ** 20
-
-/** A file system with less than this free is full: QEMU then ends in ways that do not say so (SIGBUS on a page of the RAM file). */
-const FULL_BELOW_BYTES = 32 * 2 ** 20
-
-const FULL_ERRORS: readonly string[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const READ_ONLY_ERRORS: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
 
 /** Attempts at a build that runs out of space: the second one after making room. */
 const SPACE_TRIES = 2
-
-/** What `make` threw, apart from what went wrong around it. */
-class MakeError extends Error {}
-
-/** The file system has no room for a template even without the others. */
-class NoRoomError extends Error {}
 
 /** A template that this process has seen to be good, for as long as its files stay the same. */
 interface Known {
@@ -82,8 +55,8 @@ interface Known {
  */
 export class TemplateStore {
   readonly #paths: HostPaths
-  readonly #limitBytes: number
   readonly #logger: Logger
+  readonly #space: TemplateSpace
   readonly #known = new Map<string, Known>()
   readonly #looks = new Map<string, SharedWork<Template | undefined>>()
   readonly #builds = new Map<string, Promise<Template | undefined>>()
@@ -91,8 +64,8 @@ export class TemplateStore {
 
   constructor(options: TemplateStoreOptions) {
     this.#paths = options.paths
-    this.#limitBytes = options.limitBytes
     this.#logger = options.logger
+    this.#space = new TemplateSpace(options)
   }
 
   /**
@@ -155,9 +128,8 @@ export class TemplateStore {
     try {
       const inode = await directoryInode(template.directory)
       const now = await readFile(templatePaths(this.#paths, key).manifest, 'utf8').catch(() => undefined)
-      if (now !== undefined && now !== renderManifest(template.manifest)) return
+      if (now !== undefined && now !== renderTemplateManifest(template.manifest)) return
       await removeTemplate(this.#paths, key, inode)
-      this.#known.delete(key)
     } catch (error) {
       this.#tellOnce('remove', 'a template cannot be removed', error, key)
     }
@@ -179,7 +151,6 @@ export class TemplateStore {
     const removed: TemplateSummary[] = []
     for (const template of choose(await this.list())) {
       const bytes = await removeTemplate(this.#paths, template.key)
-      this.#known.delete(template.key)
       if (bytes === undefined) continue
       removed.push(template)
       freedBytes += bytes
@@ -245,7 +216,7 @@ export class TemplateStore {
       })
       const published = await this.open(key, { signal })
       if (published !== undefined) return published
-      await this.#sweep()
+      await this.#sweep(key)
       return await this.#buildWithRoom(spec, key, make, signal)
     } catch (error) {
       throwIfAborted(signal)
@@ -266,106 +237,35 @@ export class TemplateStore {
     const expected = expectedBytes(spec.memoryMb)
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#evict({ limitBytes: Math.max(0, this.#limitBytes - expected) })
-        await this.#makeRoom(expected)
-        await this.#buildOnce(spec, key, make, signal)
-        await this.#evict({ limitBytes: this.#limitBytes, keep: key })
+        await this.#space.keepLimit({ room: expected })
+        await this.#space.makeRoom(expected)
+        const startedAt = performance.now()
+        const manifest = await makeTemplate(this.#paths, { spec, key, make, signal })
+        const ms = Math.round(performance.now() - startedAt)
+        this.#logger.info('a template was saved', { template: key, language: spec.language, ms })
+        this.#logger.debug('the template takes', { template: key, mb: Math.round(manifest.ram.allocated / 2 ** 20) })
+        await this.#space.keepLimit({ keep: key })
         return await this.open(key, { signal })
       } catch (error) {
         throwIfAborted(signal)
-        if (error instanceof NoRoomError || !(await this.#isFull(error))) throw error
-        // The caller's warning is about the space, whatever QEMU said when it ran out of it.
-        const full = new NoRoomError(messageOf(error), { cause: error })
-        if (attempt === SPACE_TRIES) throw full
-        if ((await this.#evictBytes(expected)) === 0) throw full
+        const cause = error instanceof MakeError ? error.cause : error
+        if (cause instanceof NoRoomError || !(await this.#space.isFull(cause))) throw error
+        // What is told is that there is no space, whatever QEMU said when it ran out of it.
+        const full = new NoRoomError(messageOf(cause), { cause })
+        if (attempt === SPACE_TRIES || (await this.#space.evict(expected)) === 0) throw full
       }
     }
   }
 
-  async #buildOnce(
-    spec: TemplateSpec,
-    key: string,
-    make: (files: TemplateFiles) => Promise<TemplateFacts>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const startedAt = performance.now()
-    const ramBytes = spec.memoryMb * 2 ** 20
-    const work = await makeWorkDirectory(this.#paths, key, ramBytes)
-    try {
-      const facts = await make(filesToFill(work)).catch((error: unknown) => {
-        throw new MakeError(messageOf(error), { cause: error })
-      })
-      throwIfAborted(signal)
-      const manifest = await describe(work, { spec, key, ramBytes, facts, signal })
-      await writeFile(work.bootLog, facts.bootLog, { mode: 0o600 })
-      await writeFile(work.manifest, renderManifest(manifest), { mode: 0o444, flush: true })
-      throwIfAborted(signal)
-      await publishDirectory(this.#paths, key, work)
-      this.#logger.info('a template was saved', {
-        template: key,
-        language: spec.language,
-        mb: Math.round(manifest.ram.allocated / 2 ** 20),
-        ms: Math.round(performance.now() - startedAt),
-      })
-    } finally {
-      // After it was published there is nothing here any more.
-      await removeDirectory(work.directory).catch(() => undefined)
-    }
-  }
-
-  async #sweep(): Promise<void> {
-    const freed = await sweepWorkDirectories(this.#paths)
-    if (freed > 0)
-      this.#logger.info('removed what dead builders of templates had left', { mb: Math.round(freed / 2 ** 20) })
-  }
-
-  /** Evicts until the file system has room for so many bytes. @throws NoRoomError */
-  async #makeRoom(bytes: number): Promise<void> {
-    const needed = bytes + RESERVE_BYTES
-    const candidates = [...inOrderOfEviction(await this.list())]
-    for (;;) {
-      const free = await freeDiskBytes(this.#paths.templates)
-      if (free >= needed) return
-      const next = candidates.shift()
-      if (next === undefined) {
-        throw new NoRoomError(`${megabytes(free)} MB free where ${megabytes(needed)} MB are needed`)
-      }
-      await this.#evictOne(next, 'the file system is full')
-    }
-  }
-
-  /** Evicts about so many bytes; answers how many. */
-  async #evictBytes(bytes: number): Promise<number> {
-    let freed = 0
-    for (const candidate of inOrderOfEviction(await this.list())) {
-      if (freed >= bytes) break
-      freed += await this.#evictOne(candidate, 'the file system is full')
-    }
-    return freed
-  }
-
-  async #evict(options: EvictionOptions): Promise<void> {
-    for (const candidate of chooseEvictions(await this.list(), options)) {
-      await this.#evictOne(candidate, 'the cache has reached its limit')
-    }
-  }
-
-  async #evictOne(template: TemplateSummary, reason: string): Promise<number> {
-    const bytes = (await removeTemplate(this.#paths, template.key)) ?? 0
-    this.#known.delete(template.key)
-    this.#logger.info('a template was evicted', { template: template.key, reason, mb: megabytes(bytes) })
-    return bytes
-  }
-
-  async #isFull(error: unknown): Promise<boolean> {
-    const cause = error instanceof MakeError ? error.cause : error
-    if (FULL_ERRORS.includes(errnoOf(cause) ?? '')) return true
-    return (await freeDiskBytes(this.#paths.templates)) < FULL_BELOW_BYTES
+  // What cannot be swept is in nobody's way.
+  async #sweep(ownKey: string): Promise<void> {
+    const freed = await sweepWorkDirectories(this.#paths, ownKey).catch(() => 0)
+    if (freed > 0) this.#logger.info('what dead builders of templates had left was removed', { bytes: freed })
   }
 
   #notKept(key: string, error: unknown): void {
     const code = errnoOf(error) ?? ''
-    if (error instanceof NoRoomError || FULL_ERRORS.includes(code)) {
+    if (error instanceof NoRoomError) {
       this.#tellOnce('space', 'no space for templates: VMs boot instead of being resumed', error, key)
     } else if (READ_ONLY_ERRORS.includes(code)) {
       this.#tellOnce('read-only', 'the cache cannot be written: VMs boot instead of being resumed', error, key)
@@ -378,43 +278,6 @@ export class TemplateStore {
   #tellOnce(kind: string, message: string, cause: unknown, key: string): void {
     this.#logger[this.#told.has(kind) ? 'debug' : 'warn'](message, { template: key, cause: messageOf(cause) })
     this.#told.add(kind)
-  }
-}
-
-interface Description {
-  readonly spec: TemplateSpec
-  readonly key: string
-  readonly ramBytes: number
-  readonly facts: TemplateFacts
-  readonly signal: AbortSignal
-}
-
-/** Seals what QEMU has written, digests it and stamps it. */
-async function describe(work: TemplatePaths, description: Description): Promise<TemplateManifest> {
-  const { spec, key, ramBytes, facts, signal } = description
-  await sealFile(work.state)
-  await sealFile(work.ram)
-  const { size } = await stat(work.ram)
-  if (size !== ramBytes) throw new Error(`the RAM file has ${size} bytes instead of ${ramBytes}`)
-  const identity = await fileIdentity(work.ram)
-  const { sha256, chunks } = await digestMemory(work.ram, { signal })
-  await writeStamp(work.stamp, { identity, sha256, bootId: await readBootId() })
-  const state = await readFile(work.state)
-  if (state.length === 0) throw new Error('nothing was saved: the file of the state is empty')
-  return {
-    format: LAYOUT_FORMAT,
-    key,
-    spec: { ...spec, argv: [...spec.argv] },
-    createdAt: new Date().toISOString(),
-    qemuVersion: facts.qemuVersion,
-    savedMs: facts.savedMs,
-    ram: {
-      size,
-      allocated: await allocatedBytesOf(work.ram),
-      sha256,
-      chunks: chunks.map(([first, count]) => [first, count]),
-    },
-    state: { size: state.length, sha256: createHash('sha256').update(state).digest('hex') },
   }
 }
 
@@ -432,14 +295,6 @@ async function identityOf(paths: TemplatePaths): Promise<string | undefined> {
   }
 }
 
-function renderManifest(manifest: TemplateManifest): string {
-  return `${JSON.stringify(manifest)}\n`
-}
-
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-function megabytes(bytes: number): number {
-  return Math.round(bytes / 2 ** 20)
 }

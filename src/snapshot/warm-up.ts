@@ -48,5 +48,5 @@ const PROGRAMS: Readonly<Record<string, string>> = {
     'console.log(6 * 7)',
   ].join('\n'),
   // The last word leaves `$_` as a fresh bash has it.
-  bash: 'echo $((6 * 7)); (echo warm; ls /tmp) | cat >/dev/null; : ""',
+  bash: 'echo $((6 * 7)); (echo warm; ls /tmp) | cat >/dev/null; : :',
 }

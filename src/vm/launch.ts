@@ -10,7 +10,7 @@ import {
   withDeadline,
 } from '../base/index.ts'
 import { Channel, RequestRefusedError } from '../channel/index.ts'
-import { canPass, describeExit, loadState, QemuProcess, QmpError, type VmPlan } from '../qemu/index.ts'
+import { canPass, continueGuest, describeExit, loadState, QemuProcess, QmpError, type VmPlan } from '../qemu/index.ts'
 import { type GuestIdentity, resumeGuest, startRepl } from './agent-client.ts'
 import { BOOT_LIMIT_MS, nextBootDelayMs } from './boot-retry.ts'
 import { EXIT_CAUSE_WAIT_MS, type LaunchTiming, Vm } from './vm.ts'
@@ -19,6 +19,8 @@ export interface LaunchOptions {
   /** The interpreter that is warm when the VM is handed over. */
   readonly language: string
   readonly identity: GuestIdentity
+  /** A QEMU started ahead that has loaded the state of the plan's template; the launch owns it from here on. */
+  readonly ahead?: QemuProcess | undefined
   readonly onBootLog: ((line: string) => void) | undefined
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -63,13 +65,17 @@ export async function launchVm(plan: VmPlan, options: LaunchOptions): Promise<Vm
 async function launchOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
   const { signal, logger, identity, onBootLog } = options
   const clock = new PhaseClock(logger)
-  const qemu = await QemuProcess.start(plan, { signal, logger, ...(onBootLog === undefined ? {} : { onBootLog }) })
+  const { ahead } = options
+  const start = { signal, logger, ...(onBootLog === undefined ? {} : { onBootLog }) }
+  const qemu = ahead ?? (await QemuProcess.start(plan, start))
   let channel: Channel | undefined
   try {
     const phases = new Phases(qemu, signal, options.bootLimitMs ?? BOOT_LIMIT_MS)
-    const timing: Mutable<LaunchTiming> = { setupMs: clock.lap('setup'), connectMs: 0 }
+    const timing: Mutable<LaunchTiming> = { connectMs: 0 }
+    if (ahead === undefined) timing.setupMs = clock.lap('setup')
     if (plan.memory.kind === 'template') {
-      await phases.run('restore', loadState(qemu, plan, signal))
+      if (ahead === undefined) await phases.run('restore', loadState(qemu, plan, signal))
+      await phases.run('restore', continueGuest(qemu, signal))
       channel = Channel.resume(qemu.channelSocket, { logger })
       timing.restoreMs = clock.lap('restore')
     } else {

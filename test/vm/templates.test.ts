@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Scheduler } from '../../src/index.ts'
 import { qemuProcesses } from './processes.ts'
 import { recordingLogger, templateCache } from './template-cache.ts'
@@ -13,6 +13,9 @@ const PROGRAMS = {
   javascript: 'console.log(6 * 7)',
   bash: 'echo $((6 * 7))',
 } as const
+
+/** From the disk, or loaded ahead because the template had been used before. */
+const resumed = expect.stringMatching(/^(?:disk|memory)-snapshot$/)
 
 describe('the first use of a configuration', () => {
   it('boots, gives its result, and saves a template that later uses and other schedulers are resumed from', async () => {
@@ -64,12 +67,15 @@ describe('the first use of a configuration', () => {
 
 describe('a VM resumed from a template', () => {
   const scheduler = new Scheduler({ cacheDir: cache.directory })
+  beforeAll(async () => {
+    for (const language of ['python', 'bash']) await scheduler.prepare({ language })
+  })
   afterAll(async () => await scheduler.close())
   afterEach(() => void vi.useRealTimers())
 
   it('leaves nothing of the warm-up in the namespace', async () => {
     const python = await scheduler.run('print([name for name in dir() if not name.startswith("__")])')
-    expect(python).toMatchObject({ stdout: '[]\n', source: 'disk-snapshot' })
+    expect(python).toMatchObject({ stdout: '[]\n', source: resumed })
     const bash = await scheduler.run('echo "$?:$_:${OLDPWD-none}"; set -o | grep -c on; history | wc -l', {
       language: 'bash',
     })
@@ -77,13 +83,13 @@ describe('a VM resumed from a template', () => {
       language: 'bash',
       onBootLog: () => undefined,
     })
-    expect(bash.source).toBe('disk-snapshot')
+    expect(bash.source).toEqual(resumed)
     expect(bash.stdout).toBe(booted.stdout)
   })
 
   it('keeps state from call to call, like one that was booted', async () => {
     await using sandbox = await scheduler.create({ env: { GREETING: 'hello' } })
-    expect(sandbox.info().source).toBe('disk-snapshot')
+    expect(sandbox.info().source).toEqual(resumed)
     await sandbox.runCode('x = 6')
     expect((await sandbox.runCode('import os; print(x * 7, os.environ["GREETING"])')).stdout).toBe('42 hello\n')
     expect((await sandbox.runCode('echo $GREETING', { language: 'bash' })).stdout).toBe('hello\n')
@@ -93,7 +99,7 @@ describe('a VM resumed from a template', () => {
     const now = Date.now() + days * 86_400_000
     vi.useFakeTimers({ toFake: ['Date'], now })
     const result = await scheduler.run('import time; print(time.time())')
-    expect(result.source).toBe('disk-snapshot')
+    expect(result.source).toEqual(resumed)
     expect(Math.abs(Number(result.stdout) * 1000 - now)).toBeLessThan(60_000)
   })
 
@@ -102,8 +108,42 @@ describe('a VM resumed from a template', () => {
       Array.from({ length: 50 }, async (_, index) => await scheduler.run(`echo ${index}`, { language: 'bash' })),
     )
     expect(results.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 50 }, (_, index) => `${index}\n`))
-    expect(results.every(({ source }) => source === 'disk-snapshot')).toBe(true)
+    expect(results.map(({ source }) => source)).toEqual(Array(50).fill(resumed))
+    // At most the spare that waits for a fifty-first.
+    expect(scheduler.stats().admission.inUse.vms).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('a template that is used again and again', () => {
+  const run = async (scheduler: Scheduler): Promise<string> =>
+    (await scheduler.run(PROGRAMS.bash, { language: 'bash' })).source
+  const oneSpare = async (scheduler: Scheduler): Promise<void> =>
+    await vi.waitFor(() => expect(scheduler.stats().templates).toMatchObject({ spares: 1 }), {
+      timeout: 20_000,
+      interval: 5,
+    })
+
+  it('is loaded ahead, and the spare serves one run alone', async () => {
+    const scheduler = new Scheduler({ cacheDir: cache.directory })
+    expect([await run(scheduler), await run(scheduler)]).toEqual(['disk-snapshot', 'disk-snapshot'])
+    await oneSpare(scheduler)
+    const third = await scheduler.run(PROGRAMS.bash, { language: 'bash' })
+    expect(third).toMatchObject({ stdout: '42\n', source: 'memory-snapshot' })
+    expect(third.timing).not.toHaveProperty('setupMs')
+    await oneSpare(scheduler)
+    await scheduler.close()
+    expect(qemuProcesses()).toEqual([])
     expect(scheduler.stats().admission.inUse).toMatchObject({ vms: 0 })
+  })
+
+  it('is loaded from the disk when its spare has died, or dies as it is taken', async () => {
+    await using scheduler = new Scheduler({ cacheDir: cache.directory })
+    await run(scheduler)
+    await run(scheduler)
+    await oneSpare(scheduler)
+    process.kill(await oneQemu(), 'SIGKILL')
+    expect(await run(scheduler)).toEqual(resumed)
+    expect(scheduler.stats().templates).toMatchObject({ restoreFailures: 0, boots: 0, restores: 3 })
   })
 })
 
