@@ -60,8 +60,8 @@ export async function descendants(root: number = process.pid): Promise<readonly 
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
       // The second field is the command in parentheses and may itself hold spaces and parentheses.
       const close = stat.lastIndexOf(')')
-      const parent = Number(stat.slice(close + 2).split(' ')[1])
       if (close === -1) return
+      const parent = Number(stat.slice(close + 2).split(' ')[1])
       const fact = { pid: Number(pid), command: stat.slice(stat.indexOf('(') + 1, close) }
       children.set(parent, [...(children.get(parent) ?? []), fact])
     }),

@@ -40,8 +40,6 @@ export interface Scenario {
 export const NAMES = {
   product: 'exec-sandbox',
   floor: 'bare QEMU',
-  floorWithResume: 'bare QEMU, with resume',
-  floorWithoutResume: 'bare QEMU, without resume',
 } as const
 
 /** The measure of most scenarios: from the call, or from the start of the first process, to the result. */

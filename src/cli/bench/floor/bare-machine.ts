@@ -42,6 +42,13 @@ export class BareMachine {
 
   /** A VM of the product's template, running, before its first request. */
   async restore(language: Language): Promise<BareVm> {
+    const vm = await this.load(language)
+    vm.goOn()
+    return vm
+  }
+
+  /** A VM of the product's template, its state loaded, not yet running. */
+  async load(language: Language): Promise<BareVm> {
     const template = this.#templates.get(language)
     if (template === undefined) throw new TypeError(`no template of ${language} was prepared`)
     const plan = withMemory(this.#options.plan, { kind: 'template', ...template })

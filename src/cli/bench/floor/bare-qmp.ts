@@ -30,12 +30,15 @@ export class BareQmp {
     socket.on('data', (chunk: Buffer) => this.#read(chunk.toString()))
   }
 
-  /** Loads a state and lets the guest go on; resolves when the state is loaded and the guest was told to go on. */
+  /** Loads a state. */
   async load(state: string): Promise<void> {
     this.#send('qmp_capabilities')
     this.#send('migrate-set-capabilities', { capabilities: CAPABILITIES })
     this.#send('migrate-incoming', { uri: `file:${state}` })
     await this.#loaded
+  }
+
+  goOn(): void {
     this.#send('cont')
   }
 

@@ -59,9 +59,14 @@ export class BareVm implements AsyncDisposable {
     await this.#step(this.#wire.hello)
   }
 
-  /** Loads a template's state and lets the guest go on. */
+  /** Loads a template's state; the guest is still stopped. */
   async load(state: string): Promise<void> {
     await this.#step(this.#qmp.load(state))
+  }
+
+  /** Lets the guest of a loaded state go on. QEMU's answer is not waited for. */
+  goOn(): void {
+    this.#qmp.goOn()
   }
 
   async resume(): Promise<void> {

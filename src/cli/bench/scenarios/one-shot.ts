@@ -25,7 +25,7 @@ export function oneShots(bench: Bench, scheduler: Scheduler, language: Language)
     },
     {
       role: 'floor',
-      name: NAMES.floorWithResume,
+      name: `${NAMES.floor}, with resume`,
       most: Infinity,
       run: async () => await bareRestoredRun(bench, language, 'with resume'),
     },
