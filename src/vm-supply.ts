@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { Admission, type AdmissionStats, type Reservation } from './admission/index.ts'
-import { SandboxError, untilAborted } from './base/index.ts'
+import { SandboxError, throwIfAborted, untilAborted } from './base/index.ts'
 import { type HostPaths, processorKey } from './host/index.ts'
 import { type Image, openImage } from './image/index.ts'
-import { type PoolStats, WarmPool } from './pool/index.ts'
+import { type PoolEntry, type PoolStats, WarmPool } from './pool/index.ts'
 import { type AcceleratorVerdict, decideAccelerator, planVm, programKey, type VmPlan } from './qemu/index.ts'
 import { type Language, LANGUAGES, type ResolvedSandboxOptions, type Source } from './sandbox/index.ts'
 import type { ResolvedSchedulerOptions } from './scheduler-options.ts'
@@ -28,12 +28,9 @@ interface Foundation {
 }
 
 /** A VM of a pool: resumed, warmed, given to nobody yet. */
-interface WarmVm {
+interface WarmVm extends PoolEntry {
   readonly vm: Vm
   readonly reservation: Reservation
-  readonly ended: Promise<unknown>
-  isAlive(): Promise<boolean>
-  close(): Promise<void>
 }
 
 /** Milliseconds in which a VM of a pool answers; one that is starved for so long is no warm VM. */
@@ -160,18 +157,27 @@ export class VmSupply {
     const { memoryMb, cpus } = this.#options
     const options = { language, memoryMb, cpus, env: {}, onBootLog: undefined }
     const { vm, reservation } = await this.#launch(options, identityOf({}), signal)
+    const onAbort = (): void => vm.end('its pool was closed')
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
+      throwIfAborted(signal)
       vm.unref()
       await warmVm(vm, language, firstProgram(language))
       reservation.idle()
     } catch (error) {
       await vm.close('its warm-up failed')
       throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
     return {
       vm,
       reservation,
       ended: vm.ended,
+      // The channel breaks before QEMU is known to be dead; a VM without it is of no use.
+      get hasEnded() {
+        return vm.channel.isClosed
+      },
       isAlive: async () => await vm.isAlive(ANSWER_TIMEOUT_MS),
       close: async () => await vm.close('its pool was closed'),
     }
