@@ -266,15 +266,110 @@ fn a_run_that_waits_can_be_cancelled() {
     host.close();
 }
 
+fn resume_request(host: &mut Host, env: &Value) -> u32 {
+    let entropy = "p6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enpw==";
+    host.request("resume", &json!({ "unixTimeNs": "1", "entropy": entropy, "hostname": "h", "env": env }))
+}
+
 #[test]
-fn resume_reseeds_live_repls_with_the_new_environment() {
+fn resume_reseeds_live_repls_with_the_new_environment_any_number_of_times() {
     let mut host = Host::start();
     run(&mut host, ":");
-    let entropy = "p6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enpw==";
-    let params = json!({ "unixTimeNs": "1", "entropy": entropy, "hostname": "h", "env": { "A": "1", "B": "2" } });
-    let id = host.request("resume", &params);
-    host.result(id);
-    assert_eq!(text(&run(&mut host, "echo $reseeded").0.stdout), "A=1 B=2\n");
+    for env in [json!({ "A": "1", "B": "2" }), json!({ "A": "3" }), json!({})] {
+        let id = resume_request(&mut host, &env);
+        host.result(id);
+        let each = env.as_object().unwrap().iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
+        let expected: Vec<_> = each.collect();
+        assert_eq!(text(&run(&mut host, "echo $reseeded").0.stdout).trim_end(), expected.join(" "));
+    }
+    host.close();
+}
+
+#[test]
+fn a_run_that_follows_a_resume_without_waiting_finds_it_done() {
+    let mut host = Host::start();
+    run(&mut host, ":");
+    let resume = resume_request(&mut host, &json!({ "A": "1" }));
+    let program = run_request(&mut host, "main", "echo $reseeded", 0);
+    assert_eq!(text(&host.result(program).0.stdout), "A=1\n");
+    host.result(resume);
+    host.close();
+}
+
+#[test]
+fn nothing_runs_after_a_resume_that_failed_until_one_succeeds() {
+    let mut host = Host::start();
+    run(&mut host, ":");
+    let resume = host.request("resume", &json!({ "hostname": "h" }));
+    let program = run_request(&mut host, "main", "echo never", 0);
+    let mut code = |id| host.finish(id).response.unwrap()["error"]["code"].as_str().unwrap().to_owned();
+    assert_eq!((code(resume), code(program)), ("bad-request".to_owned(), "internal".to_owned()));
+    let resume = resume_request(&mut host, &json!({}));
+    host.result(resume);
+    assert_eq!(text(&run(&mut host, "echo again").0.stdout), "again\n");
+    host.close();
+}
+
+#[test]
+fn a_busy_repl_does_not_hold_a_resume_and_takes_it_over_before_its_next_run() {
+    let mut host = Host::start();
+    let busy = run_request(
+        &mut host,
+        "main",
+        "echo begun; until [ -n \"$interrupted\" ]; do :; done; echo \"[$reseeded]\"",
+        0,
+    );
+    host.listen_until(busy, |heard| !heard.stdout.is_empty());
+    let next = run_request(&mut host, "main", "echo \"[$reseeded]\"", 0);
+    let resume = resume_request(&mut host, &json!({ "A": "1" }));
+    host.result(resume);
+    let signal = host.request("signal", &json!({ "target": busy, "signal": 2 }));
+    host.result(signal);
+    assert_eq!(text(&host.result(busy).0.stdout), "begun\n[]\n");
+    assert_eq!(text(&host.result(next).0.stdout), "[A=1 ]\n");
+    host.close();
+}
+
+#[test]
+fn a_repl_that_ends_meanwhile_does_not_hold_a_resume() {
+    let mut host = Host::start();
+    let pid = text(&run(&mut host, "echo $$").0.stdout).trim().to_owned();
+    // Stopped, so that it cannot answer; then killed.
+    let stop = host.exec(&format!("kill -STOP {pid}"));
+    host.result(stop);
+    let resume = resume_request(&mut host, &json!({ "A": "1" }));
+    let kill = host.exec(&format!("kill -KILL {pid}"));
+    host.result(kill);
+    host.result(resume);
+    let (heard, result) = run(&mut host, "echo $A");
+    assert_eq!((text(&heard.stdout), ending(&result)), ("1\n", (0, "exit", "reset")));
+    host.close();
+}
+
+#[test]
+fn an_environment_that_takes_several_messages_arrives_whole() {
+    let mut host = Host::start();
+    run(&mut host, ":");
+    let env: serde_json::Map<_, _> = (0..100).map(|n| (format!("N{n:03}"), json!("v".repeat(32_768)))).collect();
+    let resume = resume_request(&mut host, &Value::Object(env));
+    host.result(resume);
+    // The REPL of these tests keeps the last message only.
+    let last: usize = text(&run(&mut host, "echo ${#reseeded}").0.stdout).trim().parse().unwrap();
+    let entry = "N000=".len() + 32_768 + "\0".len();
+    let first_message = (2_097_152 - 32) / entry;
+    assert_eq!(last, (100 - first_message) * entry);
+    host.close();
+}
+
+#[test]
+fn what_comes_between_two_runs_waits_for_the_next_one() {
+    let mut host = Host::start();
+    run(&mut host, "mkfifo gate; (read -r line < gate; echo late; echo done > gate) & :");
+    // The second line comes when the first has been written to the pipe that nobody reads.
+    let id = host.exec("echo go > gate; cat gate");
+    assert_eq!(text(&host.result(id).0.stdout), "done\n");
+    assert_eq!(text(&run(&mut host, ":").0.stdout), "late\n");
+    assert_eq!(text(&run(&mut host, "echo more").0.stdout), "more\n");
     host.close();
 }
 

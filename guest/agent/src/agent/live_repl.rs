@@ -14,7 +14,7 @@ use crate::clock;
 use crate::process::launch::exec_outcome;
 use crate::process::usage::Meter;
 use crate::process::{ExecFailure, Launched};
-use crate::repl::message::{encode, MARK_BYTES};
+use crate::repl::message::{encode, seed_entries, MARK_BYTES, SEED_BYTES};
 use crate::repl::{Decoder, Mark, Message, ProtocolBreak};
 
 /// An interpreter may have to be read from a cold disk under emulation; the host waits a little longer.
@@ -33,9 +33,10 @@ pub enum Phase {
     Idle,
     /// From `C` to `D`, for this exchange.
     Running(u32),
-    /// From `S` to `A`.
+    /// From `S` to `A`, as many of them as there are.
     Reseeding {
         deadline: Duration,
+        answers: usize,
     },
 }
 
@@ -109,7 +110,7 @@ impl LiveRepl {
     pub fn due(&self) -> Option<Duration> {
         match self.phase {
             _ if self.condemned => None,
-            Phase::Starting { deadline } | Phase::Reseeding { deadline } => Some(self.closed.unwrap_or(deadline)),
+            Phase::Starting { deadline } | Phase::Reseeding { deadline, .. } => Some(self.closed.unwrap_or(deadline)),
             Phase::Idle | Phase::Running(_) => self.closed,
         }
     }
@@ -132,18 +133,24 @@ impl LiveRepl {
         self.mark == *mark
     }
 
-    /// Gives it a seed of its own and the sandbox's environment.
+    /// Gives it a seed of its own and the sandbox's environment, in as many messages as that takes.
     pub fn reseed(&mut self, environment: &BTreeMap<String, String>) {
-        let mut seed = [0_u8; 32];
-        // The generator is initialized long before any REPL runs; from then on this call cannot fail.
-        let _ = getrandom(&mut seed, GetRandomFlags::empty());
-        let entries: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}\0")).collect();
-        let mut parts: Vec<&[u8]> = vec![&seed];
-        parts.extend(entries.iter().map(String::as_bytes));
-        self.queue(b'S', &parts);
+        let mut answers = 0;
+        for entries in seed_entries(environment) {
+            let mut seed = [0_u8; SEED_BYTES];
+            // The generator is initialized long before any REPL runs; from then on this call cannot fail.
+            let _ = getrandom(&mut seed, GetRandomFlags::empty());
+            self.queue(b'S', &[&seed, &entries]);
+            answers += 1;
+        }
         self.reseed_due = false;
-        self.phase = Phase::Reseeding { deadline: clock::now() + RESEED_PATIENCE };
+        self.phase = Phase::Reseeding { deadline: clock::now() + RESEED_PATIENCE, answers };
         self.write();
+    }
+
+    /// It has answered one `S`.
+    pub fn reseeded(&mut self, deadline: Duration, answers: usize) {
+        self.phase = if answers > 1 { Phase::Reseeding { deadline, answers: answers - 1 } } else { Phase::Idle };
     }
 
     /// Queues a message. Lengths were checked where the request came in: one that does not fit condemns nobody, it is

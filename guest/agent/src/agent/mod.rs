@@ -69,6 +69,8 @@ pub struct Agent {
     oom: OomWatch,
     /// Clock, generator and names, when they are the agent's to set: tests run it in somebody else's machine.
     machine: Option<Machine>,
+    /// A `resume` failed, so the machine is nobody's, and nothing may run in it.
+    unfit: bool,
     exchanges: BTreeMap<u32, Exchange>,
     contexts: BTreeMap<ContextKey, Context>,
     /// Who started which process. What is not in here is an orphan of the user's.
@@ -93,6 +95,7 @@ impl Agent {
             children_left: false,
             oom,
             machine,
+            unfit: false,
             exchanges: BTreeMap::new(),
             contexts: BTreeMap::new(),
             children: HashMap::new(),

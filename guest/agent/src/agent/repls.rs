@@ -197,7 +197,7 @@ impl Agent {
                     run.spawn = spawn;
                 }
             }
-            (Phase::Reseeding { .. }, Message::Reseeded) => repl.phase = Phase::Idle,
+            (Phase::Reseeding { deadline, answers }, Message::Reseeded) => repl.reseeded(deadline, answers),
             (Phase::Running(id), Message::Of(mark, report)) if repl.is_about_last_run(&mark) => {
                 let Some(Exchange::Run(run)) = self.exchanges.get_mut(&id) else {
                     return Ok(());

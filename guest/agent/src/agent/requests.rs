@@ -54,10 +54,17 @@ impl Agent {
             match request.method.as_str() {
                 "ping" => request.params().map(|request::Ping {}| self.ping(id)),
                 "signal" => request.params().map(|signal| self.signal(id, &signal)),
+                "resume" => {
+                    let resumed = request.params().and_then(|resume| self.resume(id, resume));
+                    self.unfit = resumed.is_err();
+                    resumed
+                }
+                "exec" | "run" | "start" if self.unfit => {
+                    Err(RequestError::new(ErrorCode::Internal, "a resume failed: nothing runs before one succeeds"))
+                }
                 "exec" => request.params().and_then(|exec| self.exec(id, exec)),
                 "run" => request.params().and_then(|run| self.run(id, run)),
                 "start" => request.params().and_then(|start| self.start(id, start)),
-                "resume" => request.params().and_then(|resume| self.resume(id, resume)),
                 other => Err(RequestError::new(ErrorCode::UnknownMethod, format!("no method {other:.64}"))),
             }
         };

@@ -1,11 +1,15 @@
 //! Messages of a REPL: one byte of kind, a little-endian length, the payload. What comes from a REPL is the user's and
 //! is checked as such: lengths before memory, kinds before meaning.
 
+use std::collections::BTreeMap;
+
 /// Payload from a REPL, after the mark of the run.
 pub const FROM_LIMIT: usize = 524_288;
 /// The agent gives each run a mark of its own, and what a REPL says about a run begins with it.
 pub const MARK_BYTES: usize = 16;
 pub type Mark = [u8; MARK_BYTES];
+/// What an `S` begins with.
+pub const SEED_BYTES: usize = 32;
 /// Payload towards a REPL.
 pub const TOWARDS_LIMIT: usize = 2_097_152;
 /// Kind and length.
@@ -128,11 +132,32 @@ pub fn encode(kind: u8, parts: &[&[u8]]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// An environment as the entries of `S` messages: of one if it fits, which is the rule.
+#[must_use]
+pub fn seed_entries(environment: &BTreeMap<String, String>) -> Vec<Vec<u8>> {
+    const ROOM: usize = TOWARDS_LIMIT - SEED_BYTES;
+    let mut messages = Vec::new();
+    let mut entries = Vec::new();
+    for (name, value) in environment {
+        let length = name.len() + value.len() + 2;
+        if !entries.is_empty() && entries.len() + length > ROOM {
+            messages.push(std::mem::take(&mut entries));
+        }
+        for part in [name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+            entries.extend_from_slice(part);
+        }
+    }
+    messages.push(entries);
+    messages
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
-    use super::{encode, Decoder, Mark, Message, ProtocolBreak, Report};
+    use super::{encode, seed_entries, Decoder, Mark, Message, ProtocolBreak, Report};
 
     const MARK: &Mark = b"0123456789abcdef";
 
@@ -188,6 +213,19 @@ mod tests {
         for code in [&b"256"[..], b"-1", b"", b"+1", b" 1", b"1a"] {
             assert_eq!(decode_all(&report(b'D', code)), Err(ProtocolBreak::ExitCode), "{code:?}");
         }
+    }
+
+    #[test]
+    fn an_environment_of_any_size_reaches_the_repl_whole() {
+        assert_eq!(seed_entries(&BTreeMap::new()), [b""]);
+        let environment: BTreeMap<_, _> = (0..100).map(|n| (format!("N{n:03}"), "v".repeat(32_768))).collect();
+        let messages = seed_entries(&environment);
+        assert_eq!(messages.len(), 2);
+        for entries in &messages {
+            assert!(encode(b'S', &[&[0; 32], entries]).is_some());
+        }
+        let whole: Vec<u8> = environment.iter().flat_map(|(n, v)| format!("{n}={v}\0").into_bytes()).collect();
+        assert!(messages.concat() == whole, "entries were lost or torn");
     }
 
     proptest! {
