@@ -193,10 +193,9 @@ export class Launcher {
   /** Room for one more VM. What waits ahead of demand makes way for what is wanted now. */
   async #room(request: LaunchRequest): Promise<Reservation> {
     const { plan, signal, admissionTimeoutMs: timeoutMs } = request
-    const reservation = this.#admission.tryAdmit(plan)
-    if (reservation !== undefined) return reservation
-    this.#spares.dropAll('its room was needed')
-    return await this.#admission.admit(plan, { signal, timeoutMs })
+    const admitted = this.#admission.admit(plan, { signal, timeoutMs })
+    if (this.#admission.stats().waiting > 0) this.#spares.dropAll('its room was needed')
+    return await admitted
   }
 
   /** Undefined when the template is of no use; the caller boots instead, with the room it already has. */
