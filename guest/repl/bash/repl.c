@@ -206,6 +206,13 @@ static void serve_program(char *text) {
   report_end(status);
 }
 
+/* SECONDS counts by the clock, which has just been set, from a moment before the template was saved. */
+static void restart_seconds(void) {
+  SHELL_VAR *seconds = find_variable("SECONDS");
+  if (seconds && seconds->assign_func && !readonly_p(seconds))
+    bind_variable("SECONDS", "0", 0);
+}
+
 /* Resumed from a template. SRANDOM asks the kernel. */
 static void adopt_seed(const struct message *message) {
   unsigned long seed;
@@ -213,6 +220,7 @@ static void adopt_seed(const struct message *message) {
     _exit(EX_BADUSAGE);
   memcpy(&seed, message->payload, sizeof seed);
   sbrand(seed);
+  restart_seconds();
   const char *end = message->payload + message->length;
   for (const char *entry = message->payload + SEED_LENGTH; entry < end; entry += strlen(entry) + 1)
     environment_set(entry);

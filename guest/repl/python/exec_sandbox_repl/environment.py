@@ -59,23 +59,52 @@ def reseed(seed):
     """Reseeds generators that were seeded before the template was saved.
 
     Only those of modules that are loaded. os.urandom, uuid4 and secrets ask the kernel. The seed of str
-    hashes is fixed when the interpreter starts and stays what the template had.
+    hashes is fixed when the interpreter starts and stays what the template had, as do addresses.
     """
-    modules = sys.modules
-    random = modules.get("random")
-    if random is not None:
-        # Not random.seed: it would hash the bytes first, with code that a clone uses for nothing else.
-        _seed_twister(random._inst, int.from_bytes(seed, "little"))
-        random._inst.gauss_next = None
-    numpy_random = modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed([int.from_bytes(seed[i : i + 4], "little") for i in range(0, len(seed), 4)])
-    uuid = modules.get("uuid")
-    if uuid is not None:
-        uuid._node = None  # uuid1 and uuid6: a random node when there is no network card.
-    tempfile = modules.get("tempfile")
-    if tempfile is not None:
-        tempfile._name_sequence = None
+    for name, renew in RENEWALS:
+        module = sys.modules.get(name)
+        if module is not None:
+            try:
+                renew(module, seed)
+            except Exception:
+                pass  # User code has put something else in the module's place.
+
+
+def _renew_random(random, seed):
+    # Not random.seed: it would hash the bytes first, with code that a clone uses for nothing else.
+    _seed_twister(random._inst, int.from_bytes(seed, "little"))
+    random._inst.gauss_next = None
+
+
+def _renew_numpy(numpy_random, seed):
+    numpy_random.seed([int.from_bytes(seed[i : i + 4], "little") for i in range(0, len(seed), 4)])
+
+
+def _renew_openssl(openssl, seed):
+    openssl.RAND_add(seed, 0.0)  # Its generators live in the process; this reseeds them.
+
+
+def _renew_uuid(uuid, _seed):
+    uuid._node = None  # uuid1 and uuid6: a random node when there is no network card.
+    uuid._last_timestamp = None  # The clock may have been set back.
+
+
+def _renew_tempfile(tempfile, _seed):
+    tempfile._name_sequence = None
+
+
+def _renew_logging(logging, _seed):
+    logging._startTime = time.time_ns()  # What `relativeCreated` counts from.
+
+
+RENEWALS = (
+    ("random", _renew_random),
+    ("numpy.random", _renew_numpy),
+    ("_ssl", _renew_openssl),
+    ("uuid", _renew_uuid),
+    ("tempfile", _renew_tempfile),
+    ("logging", _renew_logging),
+)
 
 
 def _apply(names):
