@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { lockFile, resolvePaths, uidLockFile, verdictFile } from './paths.ts'
+import {
+  lockFile,
+  parseTemplateName,
+  resolvePaths,
+  templateLockFile,
+  templatePaths,
+  templateWorkPaths,
+  uidLockFile,
+  verdictFile,
+} from './paths.ts'
 
 describe('resolvePaths', () => {
   it('takes the option before the environment, and the environment before the defaults', () => {
@@ -25,5 +34,19 @@ describe('resolvePaths', () => {
     const paths = resolvePaths({}, { cacheDir: '/c' })
     expect(verdictFile(paths, 'ab')).toBe('/c/verdicts/accelerator-ab.json')
     expect(lockFile(paths, 'image-build')).toBe('/c/locks/image-build.lock')
+  })
+
+  it('names what belongs to a template, and knows its own names again', () => {
+    const paths = resolvePaths({}, { cacheDir: '/c' })
+    const key = '0123456789abcdef0123'
+    expect(templatePaths(paths, key).ram).toBe(`/c/templates/${key}/ram`)
+    const work = templateWorkPaths(paths, key, 'f00d')
+    expect(work.manifest).toBe(`/c/templates/tmp-${key}-f00d/manifest.json`)
+    expect(parseTemplateName(key)).toEqual({ kind: 'template', key })
+    expect(parseTemplateName(`tmp-${key}-f00d`)).toEqual({ kind: 'work', key })
+    for (const foreign of ['', 'x', `${key}0`, `${key}-f00d`, `tmp-${key}`, `tmp-${key}-`, `../${key}`]) {
+      expect(parseTemplateName(foreign)).toBeUndefined()
+    }
+    expect(templateLockFile(paths, key)).toBe('/c/locks/template-01.lock')
   })
 })

@@ -139,11 +139,14 @@ export async function listTemplateKeys(paths: HostPaths): Promise<readonly strin
 /**
  * Removes what builders that died have left. A directory whose key is locked belongs to a builder that lives.
  * @param ownKey a key whose lock the caller holds and does not build under yet: what stands there is dead, too
- * @returns bytes freed
+ * @returns how many directories that were, and their bytes
  */
-export async function sweepWorkDirectories(paths: HostPaths, ownKey?: string): Promise<number> {
+export async function sweepWorkDirectories(
+  paths: HostPaths,
+  ownKey?: string,
+): Promise<{ readonly directories: number; readonly bytes: number }> {
   const ownLock = ownKey === undefined ? undefined : templateLockFile(paths, ownKey)
-  let freed = 0
+  const swept = { directories: 0, bytes: 0 }
   for (const name of await namesIn(paths.templates)) {
     const entry = parseTemplateName(name)
     if (entry?.kind !== 'work') continue
@@ -151,10 +154,11 @@ export async function sweepWorkDirectories(paths: HostPaths, ownKey?: string): P
     await using lock = lockPath === ownLock ? undefined : await FileLock.tryAcquire(lockPath)
     if (lock === undefined && lockPath !== ownLock) continue
     const directory = join(paths.templates, name)
-    freed += await allocatedBytes(directory)
+    swept.bytes += await allocatedBytes(directory)
+    swept.directories += 1
     await removeDirectory(directory)
   }
-  return freed
+  return swept
 }
 
 /** Removes a directory with all in it. Others may be removing it at the same time. */
