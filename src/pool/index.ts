@@ -1,3 +1,4 @@
 export type { PoolEntry } from './pool-entry.ts'
 export type { PoolStats } from './pool-stats.ts'
-export { WarmPool, type WarmPoolOptions } from './warm-pool.ts'
+export { WarmPool } from './warm-pool.ts'
+export type { WarmPoolOptions } from './warm-pool-options.ts'

@@ -67,6 +67,15 @@ describe('close', () => {
     expect(filler.fills).toHaveLength(0)
   })
 
+  it('in the pause after a check-out waits for nothing', async () => {
+    const { pool, filler } = await fullPool(1)
+    pool.take()
+    expect(pool.stats().filling).toBe(1)
+    await pool.close()
+    expect(filler.fills).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('does not wait for an entry to answer the heartbeat', async () => {
     const { pool, entries } = await fullPool(2, { heartbeatMs: 1_000 })
     for (const entry of entries) entry.isSilent = true

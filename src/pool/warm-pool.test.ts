@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { outcomeOf, stateOf, TestEntry, turn } from '../../test/pool/test-entry.ts'
-import { fullPool, makePool, PAST_ANY_DELAY_MS } from '../../test/pool/test-pool.ts'
+import { fullPool, makePool, PAST_ANY_DELAY_MS, PAST_PAUSE_MS } from '../../test/pool/test-pool.ts'
 import { DependencyError } from '../base/index.ts'
 
 // Only what the pool's own delays are made of: what has no delay is waited for by real turns of the event loop.
@@ -32,19 +32,24 @@ describe('filling', () => {
     expect(pool.stats()).toMatchObject({ size: 3, idle: 3, filling: 0 })
   })
 
-  it('starts at the check-out, without making the check-out wait for it', async () => {
+  it('is due at the check-out, and lets what was checked out go first', async () => {
     const { pool, filler } = await fullPool(1)
     pool.take()
     expect(pool.stats()).toMatchObject({ idle: 0, filling: 1 })
+    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS - 1)
+    await turn()
     expect(filler.fills).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(1)
     await turn()
     expect(filler.fills).toHaveLength(2)
   })
 
-  it('refills after a burst one at a time', async () => {
+  it('refills after a burst one at a time, and pauses for the first alone', async () => {
     const { pool, filler } = await fullPool(3)
     for (let count = 0; count < 3; count += 1) expect(pool.take()).toBeDefined()
+    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS)
     await turn()
+    expect(filler.fills).toHaveLength(4)
     expect(pool.stats()).toMatchObject({ idle: 0, filling: 1 })
     for (let count = 0; count < 3; count += 1) await filler.supply()
     expect(pool.stats()).toMatchObject({ idle: 3, filling: 0 })
@@ -71,6 +76,7 @@ describe('a check-out', () => {
     pool.take()
     pool.take()
     pool.take()
+    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS)
     await filler.supply()
     pool.take()
     expect(pool.stats()).toMatchObject({ hits: 2, misses: 2, hitRate: 0.5 })
@@ -81,6 +87,7 @@ describe('a check-out', () => {
     const taken = pool.take()
     taken?.die()
     await turn()
+    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS)
     const closed = pool.close()
     ;(await filler.next()).fail(new Error('aborted'))
     await closed
@@ -145,6 +152,7 @@ describe('ready', () => {
     await pool.ready()
     pool.take()
     const ready = pool.ready()
+    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS)
     expect(await stateOf(ready)).toBe('waiting')
     await filler.supply()
     await ready

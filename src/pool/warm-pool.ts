@@ -1,34 +1,21 @@
-import {
-  CapacityError,
-  type Logger,
-  SandboxClosedError,
-  throwIfAborted,
-  untilAborted,
-  VmLostError,
-} from '../base/index.ts'
+import { CapacityError, SandboxClosedError, throwIfAborted, untilAborted, VmLostError } from '../base/index.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { pause } from './pause.ts'
 import type { PoolEntry } from './pool-entry.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { Readiness } from './readiness.ts'
 import { fillsToStart, refillDelayMs } from './refill.ts'
+import type { WarmPoolOptions } from './warm-pool-options.ts'
 
 /** How often idle entries are asked whether they answer. What kills an entry is an event; this finds one that hangs. */
 const HEARTBEAT_MS = 30_000
 
-export interface WarmPoolOptions<T extends PoolEntry> {
-  /** Whose pool it is, for the log. */
-  readonly name: string
-  /** Entries kept ready, 0 or more. */
-  readonly size: number
-  /**
-   * Makes one entry, unused and ready for use. It has its own deadlines; when `signal` aborts it ends soon, either way,
-   * and leaves nothing behind. The pool owns what it returns.
-   */
-  readonly fill: (signal: AbortSignal) => Promise<T>
-  readonly logger: Logger
-  /** @default 30 000 */
-  readonly heartbeatMs?: number
-}
+/**
+ * How long after a check-out its refill begins: so long the entry's first use has the processors to itself. To start a
+ * VM at once made a short program half as slow again, and what it delays takes ten times as long
+ * (docs/decisions/0011-pools.md).
+ */
+const REFILL_PAUSE_MS = 25
 
 /** An entry that the pool owns. */
 interface Resident<T> {
@@ -48,7 +35,7 @@ interface Resident<T> {
  *      └─ failed ─▶ a delay that grows with setbacks in a row
  * ```
  *
- * Refilling starts at the check-out. What the pool knows about an entry comes by event (`ended`) and, for what hangs, by
+ * Refilling starts with the check-out. What the pool knows about an entry comes by event (`ended`) and, for what hangs, by
  * a slow heartbeat, one entry after the other. Its timers hold no process open.
  */
 export class WarmPool<T extends PoolEntry> implements AsyncDisposable {
@@ -122,7 +109,7 @@ export class WarmPool<T extends PoolEntry> implements AsyncDisposable {
     this.#idle.delete(resident)
     this.#hits += 1
     this.#setbacks = 0
-    this.#refill()
+    this.#refill(REFILL_PAUSE_MS)
     return resident.entry
   }
 
@@ -165,7 +152,7 @@ export class WarmPool<T extends PoolEntry> implements AsyncDisposable {
     }
   }
 
-  #refill(): void {
+  #refill(pauseMs = 0): void {
     const level = {
       size: this.#options.size,
       idle: this.#idle.size,
@@ -176,13 +163,12 @@ export class WarmPool<T extends PoolEntry> implements AsyncDisposable {
     }
     for (let count = fillsToStart(level); count > 0; count -= 1) {
       const ending = new AbortController()
-      this.#fills.set(ending, this.#fill(ending))
+      this.#fills.set(ending, this.#fill(ending, pauseMs))
     }
   }
 
-  async #fill(ending: AbortController): Promise<void> {
-    // Whoever checked an entry out has its request to send first: starting a process holds this thread for milliseconds.
-    await new Promise((resolve) => setImmediate(resolve))
+  async #fill(ending: AbortController, pauseMs: number): Promise<void> {
+    await pause(pauseMs, ending.signal)
     const startedAt = performance.now()
     try {
       throwIfAborted(ending.signal)

@@ -5,6 +5,9 @@ import { type TestEntry, TestFiller } from './test-entry.ts'
 /** Longer than any delay after a setback. */
 export const PAST_ANY_DELAY_MS = 30_000
 
+/** Longer than the refill waits after a check-out. */
+export const PAST_PAUSE_MS = 25
+
 /** Later than any test: its heartbeat is not what a test is about that does not name one. */
 const NEVER_MS = 1_000_000_000
 
