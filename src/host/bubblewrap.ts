@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, readFile } from 'node:fs/promises'
+import { access, readFile, readlink } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { runCommand } from './command.ts'
 import { jailUidRange, type UidRange } from './uid-range.ts'
@@ -93,6 +93,22 @@ async function fixFor(reason: string): Promise<string> {
   }
   if (/setuid|No permissions to create/i.test(reason)) return 'sudo sysctl -w kernel.unprivileged_userns_clone=1'
   return 'in a container: allow it to make namespaces (for Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined); or give the option jail: "off"'
+}
+
+/**
+ * Everything that decides whether bubblewrap may make a jail here, as text: equal texts in one boot of the host mean equal
+ * answers. Who we are and may do, the namespaces we are in, and the switches of the kernel.
+ */
+export async function jailConditions(): Promise<string> {
+  const status = (await readText('/proc/self/status')).split('\n')
+  const rights = status.filter((line) => /^(?:Uid|Gid|CapEff|CapBnd|NoNewPrivs|Seccomp):/.test(line))
+  const namespaces = await Promise.all(
+    ['user', 'mnt', 'pid', 'net'].map(async (name) => await readlink(`/proc/self/ns/${name}`).catch(() => name)),
+  )
+  const confinement = (await readText('/proc/self/attr/current')).trim()
+  const switches = await Promise.all(SWITCHES.map(async ({ file }) => (await readText(file)).trim()))
+  const uids = await readText('/proc/self/uid_map')
+  return JSON.stringify([rights, namespaces, confinement, switches, uids])
 }
 
 /** The full path of a program, found as a shell would. */

@@ -57,6 +57,11 @@ export function verdictFile(paths: HostPaths, key: string): string {
   return join(paths.verdicts, `accelerator-${key}.json`)
 }
 
+/** That bubblewrap made a jail under the conditions that `key`, a hex digest, stands for. */
+export function jailVerdictFile(paths: HostPaths, key: string): string {
+  return join(paths.verdicts, `jail-${key}.json`)
+}
+
 /** What a QEMU binary said about itself; `key` is a hex digest that stands for the binary. */
 export function qemuFeaturesFile(paths: HostPaths, key: string): string {
   return join(paths.verdicts, `qemu-${key}.json`)

@@ -35,10 +35,12 @@ const LOCK_TIMEOUT_MS = PROBE_LIMIT_MS + 5_000
  */
 export async function decideAccelerator(options: AcceleratorOptions): Promise<AcceleratorVerdict> {
   const { requested, env, image, paths, logger, signal } = options
-  const jail = await chooseJail(options.jail, env)
-  const orphans = await killOrphans()
+  const [jail, orphans, tcgProgram] = await Promise.all([
+    chooseJail(options.jail, env, paths),
+    killOrphans(),
+    resolveProgram(env, image.runtime, 'tcg'),
+  ])
   if (orphans.length > 0) logger.warn('removed what a host process left that was killed', { processes: orphans.length })
-  const tcgProgram = await resolveProgram(env, image.runtime, 'tcg')
   const features = await askQemu({ program: tcgProgram, jail, paths, logger, signal })
   const common = { features, jail, runtimeDir: paths.runtimeDir }
   const tcg = { ...common, accelerator: 'tcg', program: tcgProgram } as const
