@@ -32,16 +32,23 @@ function wordsOf(program: Command): readonly CommandWords[] {
   return program.commands.map((command) => ({
     name: command.name(),
     summary: command.summary() || command.description(),
-    options: command.options.flatMap((option) =>
-      [option.long, option.short]
-        .filter((flag) => flag !== undefined && flag !== null)
-        .map((flag) => ({ flag, summary: option.description, values: option.argChoices ?? [] })),
-    ),
+    options: optionsOf(command),
     subcommands: [
       ...command.commands.map((subcommand) => subcommand.name()),
       ...command.registeredArguments.flatMap((argument) => argument.argChoices ?? []),
     ],
   }))
+}
+
+/** Its own options and those of its subcommands, each flag once. */
+function optionsOf(command: Command): CommandWords['options'] {
+  const options = [command, ...command.commands].flatMap((each) => each.options)
+  const words = options.flatMap((option) =>
+    [option.long, option.short]
+      .filter((flag) => flag !== undefined && flag !== null)
+      .map((flag) => ({ flag, summary: option.description, values: option.argChoices ?? [] })),
+  )
+  return [...new Map(words.map((word) => [word.flag, word])).values()]
 }
 
 function renderBash(commands: readonly CommandWords[]): string {

@@ -13,7 +13,9 @@ import {
   resolvePaths,
 } from '../host/index.ts'
 import { type Image, openImage } from '../image/index.ts'
+import { TemplateStore } from '../snapshot/index.ts'
 import { type AcceleratorVerdict, decideAccelerator, formatVersion, programFile } from '../qemu/index.ts'
+import { DEFAULTS } from '../scheduler-options.ts'
 
 export type DoctorStatus = 'ok' | 'warn' | 'fail'
 
@@ -63,6 +65,7 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
     await kvmFact(),
     await cgroupFact(),
     ...(await resourceFacts(paths)),
+    await templatesFact(options, paths, image),
   ]
   return { status: worst(facts), facts }
 }
@@ -194,6 +197,23 @@ async function cacheFact(paths: HostPaths): Promise<DoctorFact> {
     if (state === 'writable') return { id: 'cache', status: 'ok', detail: paths.cacheDir }
     const fix = 'set EXEC_SANDBOX_CACHE_DIR to a directory that this user can write'
     return { id: 'cache', status: 'fail', detail: `${paths.cacheDir} cannot be written: ${state} at ${at}`, fix }
+  }
+}
+
+async function templatesFact(options: DoctorOptions, paths: HostPaths, image: Image | undefined): Promise<DoctorFact> {
+  const limitBytes = DEFAULTS.cacheLimitMb * 2 ** 20
+  try {
+    const templates = await new TemplateStore({ paths, limitBytes, logger: options.logger }).list()
+    const bytes = templates.reduce((sum, template) => sum + template.bytes, 0)
+    const current = templates.filter(({ manifest }) => manifest?.spec.imageId === image?.id && manifest !== undefined)
+    const useless = templates.filter((template) => template.useless).length
+    const detail = `${templates.length}, ${current.length} of them of the image in use; ${size(bytes)} of at most ${size(limitBytes)}`
+    if (useless === 0) return { id: 'templates', status: 'ok', detail }
+    return { id: 'templates', status: 'warn', detail: `${detail}; ${useless} unusable`, fix: 'sbx cache prune' }
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error)
+    const fix = 'set EXEC_SANDBOX_CACHE_DIR to a directory that this user can read'
+    return { id: 'templates', status: 'warn', detail: `cannot be listed: ${detail}`, fix }
   }
 }
 

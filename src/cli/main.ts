@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import { Command, CommanderError } from 'commander'
 import { registerBenchCommand } from './bench-command.ts'
+import { registerCacheCommands } from './cache-command.ts'
 import { registerCompletionCommand } from './completion-command.ts'
 import type { CliContext } from './context.ts'
 import { registerDoctorCommand } from './doctor-command.ts'
@@ -23,6 +24,7 @@ function buildProgram(context: CliContext): Command {
   registerRunCommand(program, context)
   registerDoctorCommand(program, context)
   registerImageCommands(program, context)
+  registerCacheCommands(program, context)
   registerBenchCommand(program, context)
   registerCompletionCommand(program, context)
   return program

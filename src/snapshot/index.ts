@@ -1,3 +1,4 @@
+export { chooseForPruning, type PruneRule } from './pruning.ts'
 export type { TemplateFacts, TemplateFiles } from './template-files.ts'
 export { templateKey, type TemplateSpec } from './template-key.ts'
 export type { TemplateSummary } from './template-list.ts'

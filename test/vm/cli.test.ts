@@ -119,7 +119,7 @@ describe('sbx run', () => {
   it.each([
     [['run'], 'Nothing to run'],
     [['run', '-l', 'cobol', '-c', 'x'], 'Unknown language'],
-    [['run', '-t', 'soon', '-c', 'x'], 'Expected a number with ms, s, m or h'],
+    [['run', '-t', 'soon', '-c', 'x'], 'Expected a number with ms, s, m, h or d'],
     [['run', '-e', 'NOT_SET_ANYWHERE', '-c', 'x'], 'NAME=VALUE'],
     [['run', 'no-such-file.py'], 'there is no such file'],
     [['run', '-m', '1', '-c', 'x'], 'memoryMb'],
