@@ -5,11 +5,15 @@ export class SharedWork<T> {
   readonly #result: Promise<T>
   readonly #ending = new AbortController()
   #waiting = 0
+  #settled = false
 
   constructor(work: (signal: AbortSignal) => Promise<T>) {
     this.#result = work(this.#ending.signal)
+    const settle = (): void => {
+      this.#settled = true
+    }
     // Whoever waits sees a failure; when nobody does any more, it is nobody's.
-    this.#result.catch(() => undefined)
+    this.#result.then(settle, settle)
   }
 
   /** True when all who had joined have left: to join now would be to wait for a stop. */
@@ -24,7 +28,7 @@ export class SharedWork<T> {
       return await untilAborted(this.#result, signal)
     } finally {
       this.#waiting -= 1
-      if (this.#waiting === 0) this.#ending.abort(new Error('nobody waits for it any more'))
+      if (this.#waiting === 0 && !this.#settled) this.#ending.abort(new Error('nobody waits for it any more'))
     }
   }
 }

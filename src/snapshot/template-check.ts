@@ -5,7 +5,7 @@ import { readBootId, type TemplatePaths } from '../host/index.ts'
 import { digestMemory } from './memory-digest.ts'
 import { allocatedBytesOf, directoryInode } from './template-files.ts'
 import { parseTemplateManifest, type TemplateManifest } from './template-manifest.ts'
-import { fileIdentity, readStamp, stampFits, type TemplateStamp, writeStamp } from './template-stamp.ts'
+import { fileIdentity, hasStamp, writeStamp } from './template-stamp.ts'
 
 export type TemplateVerdict =
   | { readonly kind: 'good'; readonly manifest: TemplateManifest; readonly digested: boolean }
@@ -46,22 +46,27 @@ async function checkFiles(
   signal: AbortSignal,
 ): Promise<TemplateVerdict> {
   const damaged = (reason: string): TemplateVerdict => ({ kind: 'damaged', reason, inode })
-  const parsed = parseTemplateManifest((await readRegularFile(paths.manifest)).toString(), key)
+  // All at once: each is a trip through the thread pool, and what they read is small. The RAM file's identity is taken
+  // before its digest: what is written to it in the meantime changes the identity, and the stamp does not fit.
+  const [text, state, identity, { size }, bootId] = await Promise.all([
+    readRegularFile(paths.manifest),
+    readRegularFile(paths.state),
+    fileIdentity(paths.ram),
+    lstat(paths.ram),
+    readBootId(),
+  ])
+  const parsed = parseTemplateManifest(text.toString(), key)
   if (!parsed.ok) return damaged(parsed.reason)
   const { manifest } = parsed
-  const state = await readRegularFile(paths.state)
   if (state.length !== manifest.state.size) {
     return damaged(`its state has ${state.length} bytes instead of ${manifest.state.size}`)
   }
   if (createHash('sha256').update(state).digest('hex') !== manifest.state.sha256) {
     return damaged('its state has another digest')
   }
-  // Before the digest: what is written to the file in the meantime changes the identity, and the stamp does not fit.
-  const identity = await fileIdentity(paths.ram)
-  const { size } = await lstat(paths.ram)
   if (size !== manifest.ram.size) return damaged(`its RAM has ${size} bytes instead of ${manifest.ram.size}`)
-  const stamp: TemplateStamp = { identity, sha256: manifest.ram.sha256, bootId: await readBootId() }
-  if (stampFits(await readStamp(paths.stamp), stamp)) return { kind: 'good', manifest, digested: false }
+  const stamp = { identity, sha256: manifest.ram.sha256, bootId }
+  if (await hasStamp(paths.stamp, stamp)) return { kind: 'good', manifest, digested: false }
   if ((await digestRam(paths.ram, manifest, signal)) !== manifest.ram.sha256) {
     return damaged('its RAM has another digest')
   }

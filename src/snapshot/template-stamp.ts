@@ -1,6 +1,5 @@
 import { lstat, readFile } from 'node:fs/promises'
-import { z } from 'zod'
-import { writeJsonAtomic } from '../host/index.ts'
+import { writeFileAtomic } from '../host/index.ts'
 
 /** Says that a RAM file was digested in full and found good, so that it need not be read again. */
 export interface TemplateStamp {
@@ -11,8 +10,6 @@ export interface TemplateStamp {
   /** The boot of the host: after a crash of the host the file may hold less than was written to it. */
   readonly bootId: string
 }
-
-const stampSchema = z.strictObject({ identity: z.string(), sha256: z.string(), bootId: z.string() })
 
 /**
  * What changes whenever somebody writes to the file, replaces or copies it: inode, size, times of modification and of
@@ -25,20 +22,18 @@ export async function fileIdentity(path: string): Promise<string> {
   return [status.ino, status.size, status.mtimeNs, status.ctimeNs].join(':')
 }
 
-/** The stamp, or undefined when there is none that can be read. */
-export async function readStamp(path: string): Promise<TemplateStamp | undefined> {
-  try {
-    return stampSchema.parse(JSON.parse(await readFile(path, 'utf8')))
-  } catch {
-    // Whatever is wrong with a stamp, the RAM file is then digested.
-    return undefined
-  }
+/** Whether the file holds this very stamp. Whatever else stands there, the RAM file is then digested. */
+export async function hasStamp(path: string, stamp: TemplateStamp): Promise<boolean> {
+  return await readFile(path, 'utf8').then(
+    (text) => text === renderStamp(stamp),
+    () => false,
+  )
 }
 
 export async function writeStamp(path: string, stamp: TemplateStamp): Promise<void> {
-  await writeJsonAtomic(path, stamp, { mode: 0o444 })
+  await writeFileAtomic(path, renderStamp(stamp), { mode: 0o444 })
 }
 
-export function stampFits(found: TemplateStamp | undefined, expected: TemplateStamp): boolean {
-  return found?.identity === expected.identity && found.sha256 === expected.sha256 && found.bootId === expected.bootId
+function renderStamp({ identity, sha256, bootId }: TemplateStamp): string {
+  return `${JSON.stringify({ identity, sha256, bootId })}\n`
 }

@@ -301,12 +301,8 @@ export class TemplateStore {
 /** What must be unchanged for a template to be the one that was checked. Undefined when it is not there. */
 async function identityOf(paths: TemplatePaths): Promise<string | undefined> {
   try {
-    const parts = [
-      await directoryInode(paths.directory),
-      await fileIdentity(paths.ram),
-      await fileIdentity(paths.state),
-    ]
-    return parts.join('|')
+    const parts = [directoryInode(paths.directory), fileIdentity(paths.ram), fileIdentity(paths.state)]
+    return (await Promise.all(parts)).join('|')
   } catch {
     return undefined
   }
