@@ -51,7 +51,7 @@ describe('fillsToStart', () => {
     )
   })
 
-  it('fills a pool of any size from empty, one after the other', () => {
+  it('fills a pool of any size from empty, step by step', () => {
     fc.assert(
       fc.property(count, (size) => {
         let at: PoolLevel = { size, idle: 0, filling: 0, retiring: 0, delayed: false, open: true }

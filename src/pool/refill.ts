@@ -1,10 +1,9 @@
 /**
- * Fills in progress at once, in one pool. A fill is up to half a second of a core under emulation, at the very moment
- * when the entry that was checked out wants to run: a second one would take what the run needs, and on two cores finish
- * no earlier. Before there is a template the first fill boots and saves one, and those after it restore; fills side by
- * side would all boot.
+ * Fills in progress at once, in one pool; whether the host bears them is for admission to say. Half of a fill is waiting
+ * for QEMU to start, so two overlap well; with more, those who miss wait longer for their own VM than they gain
+ * (docs/decisions/0011-pools.md).
  */
-export const FILLS_AT_ONCE = 1
+export const FILLS_AT_ONCE = 2
 
 /** Delay after the first setback; each further one in a row doubles it. About the time that one fill takes. */
 const BASE_DELAY_MS = 250

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { TestEntry, turn } from '../../test/pool/test-entry.ts'
+import { type Fill, TestEntry, turn } from '../../test/pool/test-entry.ts'
 import { makePool, PAST_ANY_DELAY_MS, type TestPool } from '../../test/pool/test-pool.ts'
 import { FILLS_AT_ONCE } from './refill.ts'
 
@@ -28,7 +28,7 @@ class World {
   readonly #dead: TestEntry[] = []
   /** Dead, and everything had its turn since. */
   readonly #knownDead = new Set<TestEntry>()
-  #ended = 0
+  readonly #ended = new Set<Fill>()
 
   constructor(size: number) {
     this.made = makePool(size, { heartbeatMs: HEARTBEAT_MS })
@@ -39,9 +39,9 @@ class World {
     const idle = this.supplied.filter((entry) => !this.taken.has(entry))
     const entry = idle[pick % Math.max(1, idle.length)]
     if (kind === 'take') this.#take()
-    else if (kind === 'finish') this.#finish(new TestEntry())
-    else if (kind === 'finish dead') this.#finishDead()
-    else if (kind === 'fail') this.#openFill()?.fail(new Error('no luck'))
+    else if (kind === 'finish') this.#finish(new TestEntry(), pick)
+    else if (kind === 'finish dead') this.#finishDead(pick)
+    else if (kind === 'fail') this.#openFill(pick)?.fail(new Error('no luck'))
     else if (kind === 'die' && entry !== undefined) this.#kill(entry)
     else if (kind === 'lose' && entry !== undefined) entry.hasEnded = true
     else if (kind === 'freeze' && entry !== undefined) entry.isSilent = true
@@ -57,7 +57,7 @@ class World {
     const { idle, filling, size } = pool.stats()
     assert(filling <= FILLS_AT_ONCE, 'too many fills in progress')
     assert(idle + filling <= size, 'more than the pool is to hold')
-    assert(filler.fills.length - this.#ended <= FILLS_AT_ONCE, 'a fill was started beside another')
+    assert(filler.fills.length - this.#ended.size <= FILLS_AT_ONCE, 'more fills were started than may be in progress')
     for (const entry of this.taken) assert.equal(entry.closes, 0, 'an entry was closed that the pool does not own')
   }
 
@@ -74,33 +74,37 @@ class World {
     this.taken.add(entry)
   }
 
-  #openFill(): TestPool['filler']['fills'][number] | undefined {
-    const fill = this.made.filler.fills[this.#ended]
-    if (fill !== undefined) this.#ended += 1
+  /** One of the fills in progress, which is about to end. */
+  #openFill(pick: number): Fill | undefined {
+    const open = this.made.filler.fills.filter((fill) => !this.#ended.has(fill))
+    const fill = open[pick % Math.max(1, open.length)]
+    if (fill !== undefined) this.#ended.add(fill)
     return fill
   }
 
-  #finish(entry: TestEntry): void {
-    const fill = this.#openFill()
+  #finish(entry: TestEntry, pick: number): void {
+    const fill = this.#openFill(pick)
     if (fill === undefined) return
     this.supplied.push(entry)
     fill.finish(entry)
   }
 
-  #finishDead(): void {
+  #finishDead(pick: number): void {
     const entry = new TestEntry()
     entry.die()
     // Dead before it came: there is no moment at which the pool may hand it out.
     this.#knownDead.add(entry)
-    this.#finish(entry)
+    this.#finish(entry, pick)
   }
 
-  /** Closes the pool at whatever it is doing; a fill in progress ends as its `late` says. */
+  /** Closes the pool at whatever it is doing; fills in progress end as `late` says. */
   async close(late: 'fails' | 'finishes'): Promise<void> {
     const closed = this.made.pool.close()
     await turn()
-    if (late === 'finishes') this.#finish(new TestEntry())
-    else this.#openFill()?.fail(new Error('aborted'))
+    for (let count = 0; count < FILLS_AT_ONCE; count += 1) {
+      if (late === 'finishes') this.#finish(new TestEntry(), count)
+      else this.#openFill(count)?.fail(new Error('aborted'))
+    }
     await closed
   }
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { outcomeOf, stateOf, TestEntry, turn } from '../../test/pool/test-entry.ts'
 import { fullPool, makePool, PAST_ANY_DELAY_MS, PAST_PAUSE_MS } from '../../test/pool/test-pool.ts'
 import { DependencyError } from '../base/index.ts'
+import { FILLS_AT_ONCE } from './refill.ts'
 
 // Only what the pool's own delays are made of: what has no delay is waited for by real turns of the event loop.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
@@ -17,19 +18,19 @@ describe('filling', () => {
     expect(filler.fills).toHaveLength(0)
   })
 
-  it('goes one after the other until the pool is full, and then rests', async () => {
-    const { pool, filler } = makePool(3)
+  it('goes on, a bounded number at once, until the pool is full, and then rests', async () => {
+    const { pool, filler } = makePool(4)
     pool.start()
     pool.start()
-    for (let idle = 1; idle <= 3; idle += 1) {
+    for (let idle = 0; idle < 4; idle += 1) {
       await turn()
-      expect(filler.fills).toHaveLength(idle)
+      expect(filler.fills).toHaveLength(Math.min(4, idle + FILLS_AT_ONCE))
+      expect(pool.stats()).toMatchObject({ idle, filling: Math.min(4 - idle, FILLS_AT_ONCE) })
       await filler.supply()
-      expect(pool.stats().idle).toBe(idle)
     }
     await turn()
-    expect(filler.fills).toHaveLength(3)
-    expect(pool.stats()).toMatchObject({ size: 3, idle: 3, filling: 0 })
+    expect(filler.fills).toHaveLength(4)
+    expect(pool.stats()).toMatchObject({ size: 4, idle: 4, filling: 0 })
   })
 
   it('is due at the check-out, and lets what was checked out go first', async () => {
@@ -44,15 +45,17 @@ describe('filling', () => {
     expect(filler.fills).toHaveLength(2)
   })
 
-  it('refills after a burst one at a time, and pauses for the first alone', async () => {
-    const { pool, filler } = await fullPool(3)
-    for (let count = 0; count < 3; count += 1) expect(pool.take()).toBeDefined()
-    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS)
+  it('refills after a burst as it filled, with one pause', async () => {
+    const { pool, filler } = await fullPool(4)
+    for (let count = 0; count < 4; count += 1) expect(pool.take()).toBeDefined()
     await turn()
     expect(filler.fills).toHaveLength(4)
-    expect(pool.stats()).toMatchObject({ idle: 0, filling: 1 })
-    for (let count = 0; count < 3; count += 1) await filler.supply()
-    expect(pool.stats()).toMatchObject({ idle: 3, filling: 0 })
+    await vi.advanceTimersByTimeAsync(PAST_PAUSE_MS)
+    await turn()
+    expect(filler.fills).toHaveLength(4 + FILLS_AT_ONCE)
+    expect(pool.stats()).toMatchObject({ idle: 0, filling: FILLS_AT_ONCE })
+    for (let count = 0; count < 4; count += 1) await filler.supply()
+    expect(pool.stats()).toMatchObject({ idle: 4, filling: 0 })
   })
 
   it('of a pool of none does nothing, and is done', async () => {
