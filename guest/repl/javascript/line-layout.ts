@@ -22,11 +22,19 @@ interface Word {
   readonly line: number
 }
 
+/** A script without these has line breaks only between tokens, and a semicolon wherever one would be inserted. */
+const DELICATE = /[`]|\/[/*]/
+
+const LINE_BREAK = /[\n\r\u2028\u2029]/
+
 /** `script` with its lines moved to those of `source`; `script` itself if that would change what it means. */
 export function keepLines(source: string, script: string): string {
   if (source.length > SOURCE_LIMIT) return script
+  const delicate = DELICATE.test(script)
+  if (!delicate && !LINE_BREAK.test(source)) return script.replaceAll('\n', ' ')
   try {
     const moved = layOut(matchLines(source, script), script.split('\n'))
+    if (!delicate) return moved
     return checker.transformSync(moved) === checker.transformSync(script) ? moved : script
   } catch {
     return script

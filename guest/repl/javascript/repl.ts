@@ -1,12 +1,13 @@
 // The REPL for JavaScript and TypeScript on Bun (docs/repl-protocol.md, docs/decisions/0003-javascript-repl.md).
 
-import { setRandomSeed } from 'bun:jsc'
+import { fullGC, heapSize } from 'bun:jsc'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { StandardDescriptors, writeAll } from './descriptors.ts'
-import { parseEntry, setEntries } from './environment.ts'
+import { forgetStartOptions, parseEntry, passEnvironmentOn, setEntries } from './environment.ts'
 import type { Failure } from './failure.ts'
 import { describeFailure } from './failure.ts'
+import { reseed } from './generators.ts'
 import { ExitRequest, HOME, Run } from './run.ts'
 import { transpile } from './program.ts'
 import { encodeBundle } from './values.ts'
@@ -15,13 +16,13 @@ import { type Message, Wire, decode } from './wire.ts'
 /** Bytes of seed at the beginning of an `S` message. */
 const SEED_LENGTH = 32
 
-/** Random bytes that Bun holds ready for UUIDs are at most 2 048: this many UUIDs use all of them up. */
-const BUFFERED_UUIDS = 256
+/** Growth of the heap, in bytes, after which an idle session is collected. Some milliseconds' work, for what a program left. */
+const COLLECT_AFTER = 8_388_608
 
 const encoder = new TextEncoder()
-const { Buffer, DataView, Number, Object, String } = globalThis
+const { Buffer, Number, Object, String, Uint8Array } = globalThis
 const { stringify } = JSON
-const { randomUUID } = crypto
+const nextTurn = setImmediate
 
 class Session {
   readonly #descriptors = new StandardDescriptors()
@@ -29,6 +30,7 @@ class Session {
   #count = 0
   #run: Run | undefined
   #callEntries: (readonly [string, string])[] = []
+  #collectedSize = heapSize()
 
   private constructor(wire: Wire) {
     this.#wire = wire
@@ -41,14 +43,18 @@ class Session {
     waiting.session = session
     session.#prepareGlobals()
     transpile('const warm: number = await 1\nwarm')
+    // What a resumed REPL does first is compiled before, so that a template has it.
+    session.#takeOver(crypto.getRandomValues(new Uint8Array(SEED_LENGTH)))
     wire.send('R')
   }
 
   receive({ kind, payload }: Message): void {
     if (kind === 'C') this.#begin(this.#wire.beginRun(payload))
     else if (kind === 'E') this.#callEntries.push(parseEntry(decode(payload)))
-    else if (kind === 'S') this.#resume(payload)
-    else process.reallyExit(1)
+    else if (kind === 'S') {
+      this.#takeOver(payload)
+      this.#wire.send('A')
+    } else process.reallyExit(1)
   }
 
   #begin(source: string): void {
@@ -64,6 +70,7 @@ class Session {
         const code = this.#runExitListeners(exitCode)
         setEntries(previous)
         this.#wire.report('D', String(code))
+        this.#collectLater()
       },
     })
     this.#run = run
@@ -90,14 +97,26 @@ class Session {
     return Number(process.exitCode) & 0xff
   }
 
-  #resume(payload: Uint8Array): void {
-    setRandomSeed(new DataView(payload.buffer, payload.byteOffset).getUint32(0, true))
-    for (let i = 0; i < BUFFERED_UUIDS; i++) randomUUID.call(crypto)
+  /** A seed and the sandbox's environment. */
+  #takeOver(payload: Uint8Array): void {
+    reseed(payload.subarray(0, SEED_LENGTH))
     const entries = decode(payload.subarray(SEED_LENGTH))
       .split('\0')
       .filter((entry) => entry !== '')
     setEntries(entries.map(parseEntry))
-    this.#wire.send('A')
+  }
+
+  /**
+   * Gives memory back when a program has left much of it. Bun's own timer, which collects every second and so keeps an
+   * idle VM busy, is off (guest/agent/src/repl/table.rs); JavaScriptCore collects as before when memory is allocated.
+   */
+  #collectLater(): void {
+    if (heapSize() < this.#collectedSize + COLLECT_AFTER) return
+    nextTurn(() => {
+      if (this.#run) return
+      fullGC()
+      this.#collectedSize = heapSize()
+    })
   }
 
   /** Before every run, because a program may have removed them. */
@@ -127,6 +146,8 @@ class Session {
   ]
 
   #prepareGlobals(): void {
+    forgetStartOptions()
+    passEnvironmentOn()
     this.#listen()
     process.argv.splice(0, process.argv.length, process.execPath, `${HOME}/input.tsx`)
     const require = createRequire(`${HOME}/input.tsx`)

@@ -32,6 +32,17 @@ const ARGV: Readonly<Record<CaseLanguage, readonly string[]>> = {
   ],
 }
 
+/** As in guest/agent/src/repl/table.rs. */
+const ENVIRONMENT: Readonly<Record<CaseLanguage, Readonly<Record<string, string>>>> = {
+  python: {},
+  javascript: {
+    BUN_GC_TIMER_DISABLE: '1',
+    BUN_JSC_thresholdForJITAfterWarmUp: '5000',
+    BUN_JSC_thresholdForJITSoon: '1000',
+  },
+  bash: {},
+}
+
 /** What the native tests need besides the sources; from the environment, see guest/repl/README.md. */
 export interface NativeSetup {
   /** An unpacked root file system of the guest. */
@@ -83,7 +94,7 @@ export class NativeRepl implements AsyncDisposable {
     const readers = names.map((name) => openSync(name, constants.O_RDONLY | constants.O_NONBLOCK))
     const writers = names.map((name) => openSync(name, constants.O_WRONLY))
     rmSync(directory, { recursive: true })
-    const child = spawn('bwrap', [...sandboxArguments(setup), 'setsid', ...ARGV[language]], {
+    const child = spawn('bwrap', [...sandboxArguments(setup, language), 'setsid', ...ARGV[language]], {
       stdio: ['ignore', writers[0] as number, writers[1] as number, 'pipe'],
     })
     writers.forEach((descriptor) => closeSync(descriptor))
@@ -161,7 +172,7 @@ export class NativeRepl implements AsyncDisposable {
   }
 }
 
-function sandboxArguments({ root, bashBuiltin }: NativeSetup): string[] {
+function sandboxArguments({ root, bashBuiltin }: NativeSetup, language: CaseLanguage): string[] {
   return [
     ...[
       '--ro-bind',
@@ -195,6 +206,7 @@ function sandboxArguments({ root, bashBuiltin }: NativeSetup): string[] {
     ],
     ...['--clearenv', '--setenv', 'HOME', '/home/user', '--setenv', 'PATH', '/usr/local/bin:/usr/bin:/bin'],
     ...['--setenv', 'LANG', 'C.UTF-8'],
+    ...Object.entries(ENVIRONMENT[language]).flatMap(([name, value]) => ['--setenv', name, value]),
   ]
 }
 

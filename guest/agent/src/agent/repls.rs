@@ -13,7 +13,7 @@ use crate::clock;
 use crate::console;
 use crate::process::shebang;
 use crate::process::{Launch, Stdin};
-use crate::repl::{Message, ProtocolBreak, Report};
+use crate::repl::{table, Message, ProtocolBreak, Report};
 use crate::sys::signals::{signal_group, signal_process};
 use crate::sys::wait::{Exit, Status};
 use crate::wire::message::{milliseconds, ErrorCode, RequestError};
@@ -26,7 +26,7 @@ const LAST_READS: usize = 64;
 impl Agent {
     pub(super) fn spawn_repl(&mut self, key: &ContextKey) -> Result<(), RequestError> {
         let argv = (self.config.repl_argv)(key.language, &self.config.repl_directory);
-        let environment = self.environment_with(&std::collections::BTreeMap::new());
+        let environment = self.environment_with(&table::environment(key.language));
         let launch = Launch {
             argv: &argv,
             environment: &environment,

@@ -1,5 +1,6 @@
 //! How each language's REPL is started. guest/repl/README.md says the same, and is where it is explained.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::wire::request::Language;
@@ -28,3 +29,22 @@ pub fn argv(language: Language, directory: &Path) -> Vec<String> {
         }
     }
 }
+
+/// What the interpreter itself reads from its environment. The REPL takes it out of what programs see.
+#[must_use]
+pub fn environment(language: Language) -> BTreeMap<String, String> {
+    let entries: &[(&str, &str)] = match language {
+        Language::Python | Language::Bash => &[],
+        Language::Javascript => JAVASCRIPT_ENVIRONMENT,
+    };
+    entries.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Bun's timers for garbage collection keep an idle VM busy, and compiling the REPL's own functions after a few runs
+/// costs an emulated VM more than it gains: only loops of a program are to reach these counts (ten times the defaults).
+/// Measured in docs/decisions/0010-javascript-memory.md.
+const JAVASCRIPT_ENVIRONMENT: &[(&str, &str)] = &[
+    ("BUN_GC_TIMER_DISABLE", "1"),
+    ("BUN_JSC_thresholdForJITAfterWarmUp", "5000"),
+    ("BUN_JSC_thresholdForJITSoon", "1000"),
+];
