@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LogFields, Logger } from '../../src/base/index.ts'
@@ -234,6 +236,31 @@ describe('closing a scheduler with a pool', () => {
     await closed
     expect(qemuProcesses()).toEqual([])
     expect(scheduler.stats().pools.bash).toMatchObject({ hits: 1, idle: 0 })
+  })
+})
+
+describe('a program that forgets to close its scheduler', () => {
+  const INDEX = new URL('../../dist/index.js', import.meta.url).href
+
+  it.each([
+    ['full', 'await scheduler.ready()'],
+    ['being filled again', 'await scheduler.ready(); await scheduler.run("true", { language: "bash" })'],
+  ])('ends all the same, with its pool %s', async (_, use) => {
+    const program = [
+      `import { Scheduler } from ${JSON.stringify(INDEX)}`,
+      'const scheduler = new Scheduler({ warmPool: { bash: 1 } })',
+      use,
+      'console.log(scheduler.stats().pools.bash.idle)',
+    ].join('\n')
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    const [code] = (await once(child, 'close')) as [number | null]
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[01]\n$/) })
   })
 })
 
