@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
 // `npm run bench`: what `sbx bench` measures, and beside it what a user might pick instead.
+import { setMaxListeners } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { addBenchOptions, benchCommand } from '../dist/cli/bench-command.js'
@@ -11,6 +12,8 @@ import { findAlternatives } from './alternatives/index.mjs'
 const RESULTS = new URL('./results/', import.meta.url)
 
 const interrupt = new AbortController()
+// Every run under way listens; a burst has a hundred of them.
+setMaxListeners(0, interrupt.signal)
 for (const [signal, code] of /** @type {const} */ ([
   ['SIGINT', 130],
   ['SIGTERM', 143],

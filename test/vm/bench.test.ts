@@ -72,6 +72,19 @@ describe('sbx bench', () => {
     expect(await readFile(svg, 'utf8')).toContain('channel round trip')
   })
 
+  it('C14: the process that asks for runs spends little of its own on each, and the report says how much', async () => {
+    const json = join(directory, 'sequential.json')
+    const args = ['--scenario', 'sequential', '--language', 'bash', '--rounds', '10', '--json', json]
+    const { code, stderr } = await startBench(args).ended
+    expect(code, stderr).toBe(0)
+    const report = reportSchema.parse(JSON.parse(await readFile(json, 'utf8')))
+    const cpu = report.series.filter(({ measure }) => measure === 'CPU of the calling process per 100 runs')
+    expect(cpu.map(({ role }) => role)).toEqual(['product', 'floor'])
+    // The floor spawns QEMU and speaks to it, with nothing watched, checked or bounded.
+    const [product = Infinity, floor = 0] = cpu.map(({ summary }) => summary.p50)
+    expect(product).toBeLessThan(floor * 5)
+  })
+
   it('ends at Ctrl-C with 130, says nothing, and leaves no process', async () => {
     const bench = startBench(['--scenario', 'restore', '--language', 'bash', '--rounds', '1000'])
     const pids = await untilFloorRuns(bench.pid)

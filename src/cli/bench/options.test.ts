@@ -33,6 +33,16 @@ describe('selectBench', () => {
     expect(selectBench({ quick: true, language: 'bash,js' }, ALL).languages).toEqual(['bash', 'javascript'])
   })
 
+  it('leaves out what is not quick, unless it is named', () => {
+    const slow: Scenario = { ...scenario('slow'), rounds: { full: 1, quick: 0 } }
+    const all = [...ALL, slow]
+    expect(selectBench({}, all).scenarios).toEqual(all)
+    expect(selectBench({ quick: true }, all).scenarios).toEqual(ALL)
+    const named = selectBench({ quick: true, scenario: 'slow' }, all)
+    expect(named.scenarios).toEqual([slow])
+    expect(named.roundsOf(slow)).toBe(1)
+  })
+
   it("takes the user's rounds before its own", () => {
     expect(ALL.map(selectBench({ rounds: '3', quick: true }, ALL).roundsOf)).toEqual([3, 3, 3])
   })

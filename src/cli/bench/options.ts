@@ -32,6 +32,7 @@ const MOST_ROUNDS = 1_000
  */
 export function selectBench(flags: BenchFlags, all: readonly Scenario[]): BenchSelection {
   const quick = flags.quick === true
+  const usual = (scenario: Scenario): number => scenario.rounds[quick ? 'quick' : 'full']
   const rounds = parseRounds(flags.rounds)
   const names = words(flags.scenario)
   for (const name of names) {
@@ -43,9 +44,9 @@ export function selectBench(flags: BenchFlags, all: readonly Scenario[]): BenchS
   }
   const languages = [...new Set(words(flags.language).map(parseLanguage))]
   return {
-    scenarios: all.filter(({ name }) => names.length === 0 || names.includes(name)),
+    scenarios: all.filter((scenario) => (names.length === 0 ? usual(scenario) > 0 : names.includes(scenario.name))),
     languages: languages.length > 0 ? languages : LANGUAGES.slice(0, quick ? 1 : undefined),
-    roundsOf: (scenario) => rounds ?? scenario.rounds[quick ? 'quick' : 'full'],
+    roundsOf: (scenario) => rounds ?? Math.max(1, usual(scenario)),
     quick,
   }
 }

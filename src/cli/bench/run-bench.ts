@@ -59,6 +59,7 @@ export async function runBench(options: RunBenchOptions): Promise<BenchReport> {
     throwIfAborted(signal)
     say(`${scenario.name}: ${scenario.title}`)
     rounds[scenario.name] = selection.roundsOf(scenario)
+    const beganAt = performance.now()
     const languages = scenario.languages === 'each' ? selection.languages : selection.languages.slice(0, 1)
     try {
       await scenario.run({ ...bench, languages, rounds: selection.roundsOf(scenario) })
@@ -66,6 +67,7 @@ export async function runBench(options: RunBenchOptions): Promise<BenchReport> {
       throwIfAborted(signal)
       recorder.fail(scenario.name, error instanceof Error ? error.message : String(error))
     }
+    say(`  ${((performance.now() - beganAt) / 1000).toFixed(0)} s`)
   }
   return {
     format: REPORT_FORMAT,

@@ -29,7 +29,7 @@ export interface Scenario {
   readonly name: string
   /** For people: what is measured. */
   readonly title: string
-  /** Rounds unless the user says otherwise. */
+  /** Rounds unless the user says otherwise; 0: left out unless it is named. */
   readonly rounds: { readonly full: number; readonly quick: number }
   /** `first`: one language says it all, the first of those chosen. */
   readonly languages: 'each' | 'first'

@@ -5,7 +5,7 @@ import { type OneShot, oneShots } from './one-shot.ts'
 import { ensureTemplate } from './restore.ts'
 
 /** Milliseconds of each window in which runs are counted. */
-const WINDOW_MS = { full: 5_000, quick: 2_000 } as const
+const WINDOW_MS = { full: 2_500, quick: 1_500 } as const
 
 /** VMs per second that the machine keeps up, with one run per processor under way all the time. */
 export const rate: Scenario = {

@@ -130,10 +130,14 @@ function bare(bench: Bench, language: Language, way: BareWay): Contestant {
   }
 }
 
+/** Rounds of alternatives whose start takes seconds. */
+const SLOW_ROUNDS = 5
+
 function others(bench: Bench, language: Language): readonly Contestant[] {
   return bench.alternatives
     .filter((alternative) => alternative.language === language)
     .map((alternative) => ({
+      ...(alternative.most === undefined ? {} : { rounds: Math.min(bench.rounds, SLOW_ROUNDS) }),
       key: durations('restore', CALL_TO_RESULT, language, 'alternative', alternative.name),
       measure: async () => {
         const startedAt = performance.now()

@@ -12,7 +12,7 @@ const BLOCK = 10
 export const sequential: Scenario = {
   name: 'sequential',
   title: '100 one-shot runs, one after the other',
-  rounds: { full: 100, quick: 20 },
+  rounds: { full: 100, quick: 10 },
   languages: 'first',
   run: async (bench) => {
     for (const language of bench.languages) await measure(bench, language)
