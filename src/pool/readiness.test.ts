@@ -15,7 +15,7 @@ describe('Readiness', () => {
   it('tells the first of three causes that can pass', async () => {
     const readiness = new Readiness()
     const wait = readiness.wait()
-    const first = full()
+    const first = new Error('the first')
     readiness.setback(first)
     readiness.setback(new Error('another'))
     readiness.setback(new Error('and another'))
@@ -25,10 +25,33 @@ describe('Readiness', () => {
   it('waits on after fewer', async () => {
     const readiness = new Readiness()
     const wait = readiness.wait()
-    readiness.setback(full())
-    readiness.setback(full())
+    readiness.setback(new Error('once'))
+    readiness.setback(new Error('twice'))
     readiness.reached()
     await expect(wait).resolves.toBeUndefined()
+  })
+
+  it('has patience with a host that is full, but not for ever', async () => {
+    const readiness = new Readiness()
+    const startedAt = performance.now()
+    const patient = readiness.wait()
+    for (let count = 0; count < 20; count += 1) readiness.setback(full(), startedAt + 29_000)
+    readiness.reached()
+    await expect(patient).resolves.toBeUndefined()
+    const wait = readiness.wait()
+    const first = full()
+    readiness.setback(first, startedAt + 1_000)
+    readiness.setback(full(), startedAt + 59_000)
+    readiness.setback(full(), startedAt + 60_000)
+    await expect(wait).rejects.toBe(first)
+  })
+
+  it('tells at once what a host is too small for', async () => {
+    const readiness = new Readiness()
+    const wait = readiness.wait()
+    const never = new CapacityError('it never fits', { waitedMs: 0 }, { retryable: false })
+    readiness.setback(never)
+    await expect(wait).rejects.toBe(never)
   })
 
   it('tells a cause that cannot pass at once', async () => {
