@@ -15,8 +15,8 @@ const SIZE = {
   bar: 11,
   language: 22,
   axis: 34,
-  names: 196,
-  values: 72,
+  names: 206,
+  values: 66,
 } as const
 
 /** A panel of the plot: one measure, one row per series, grouped by language. */
@@ -94,8 +94,8 @@ export function escapeXml(text: string): string {
 }
 
 function renderHeader({ environment }: BenchReport, width: number): string {
-  const { cpu, cores, accelerator, kernel, node, versions, date } = environment
-  const facts = `${cpu}, ${cores} cores · ${accelerator.toUpperCase()} · Linux ${kernel} · QEMU ${versions['qemu'] ?? '?'} · Node ${node} · ${date.slice(0, 10)}`
+  const { cpu, cores, accelerator, kernel, node, versions, date, load } = environment
+  const facts = `${cpu}, ${cores} cores · ${accelerator.toUpperCase()} · Linux ${kernel} · QEMU ${versions['qemu'] ?? '?'} · Node ${node} · ${date.slice(0, 10)} · load at start ${load[0] ?? '?'}`
   const legend = [
     ['product', 'exec-sandbox'],
     ['floor', 'floor: the same by hand'],
