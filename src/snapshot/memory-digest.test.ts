@@ -69,6 +69,8 @@ describe('digestMemory', () => {
       [9, 1],
     ])
     expect(await digestMemory(path, { chunks: all.chunks })).toEqual(all)
+    // Given its chunks, it reads through the page cache; without, past it.
+    expect(await digestMemory(path, { chunks: [[0, 10]] })).toEqual(all)
     expect((await digestMemory(path, { chunks: [[0, 3]] })).sha256).not.toBe(all.sha256)
   })
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants, type FileHandle, open } from 'node:fs/promises'
 import { throwIfAborted } from '../base/index.ts'
 
 /** Consecutive chunks: number of the first, and how many. */
@@ -55,10 +55,10 @@ async function readChunks(
   options: MemoryDigestOptions,
   onChunk: (index: number, bytes: Buffer) => void,
 ): Promise<void> {
-  const { signal } = options
-  await using file = await open(path)
-  const ranges = options.chunks ?? [[0, Math.ceil((await file.stat()).size / CHUNK_BYTES)]]
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const { signal, chunks } = options
+  const buffer = alignedBuffer()
+  await using file = (chunks === undefined ? await openPastCache(path, buffer) : undefined) ?? (await open(path))
+  const ranges = chunks ?? [[0, Math.ceil((await file.stat()).size / CHUNK_BYTES)]]
   for (const [first, count] of ranges) {
     for (let index = first; index < first + count; index += 1) {
       throwIfAborted(signal)
@@ -67,6 +67,34 @@ async function readChunks(
       if (length < CHUNK_BYTES) break
     }
   }
+}
+
+/** What O_DIRECT wants of places, lengths and addresses at most (open(2): the block size of the file system). */
+const PAGE_BYTES = 4096
+
+/** A buffer at the beginning of a page: memory that may be resized is mapped, not taken from the heap. */
+function alignedBuffer(): Buffer {
+  return Buffer.from(new ArrayBuffer(CHUNK_BYTES, { maxByteLength: CHUNK_BYTES }))
+}
+
+/**
+ * Opens a file to be read with all its holes, without the page cache, which would be given a page of zeros for each page of
+ * a hole: gigabytes, for a large VM. Undefined where that is not possible.
+ */
+async function openPastCache(path: string, buffer: Buffer): Promise<FileHandle | undefined> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_DIRECT)
+    if ((await file.stat()).size % PAGE_BYTES === 0) {
+      // A file system without it refuses here or at the opening.
+      await file.read(buffer, 0, CHUNK_BYTES, 0)
+      return file
+    }
+  } catch {
+    // The ordinary way tells what is wrong, if anything is.
+  }
+  await file?.close()
+  return undefined
 }
 
 /** Fills the buffer with a chunk; the number of bytes is smaller at the end of the file alone. */
