@@ -68,7 +68,7 @@ describe('the first use of a configuration', () => {
 describe('a VM resumed from a template', () => {
   const scheduler = new Scheduler({ cacheDir: cache.directory })
   beforeAll(async () => {
-    for (const language of ['python', 'bash']) await scheduler.prepare({ language })
+    for (const language of ['python', 'javascript', 'bash']) await scheduler.prepare({ language })
   })
   afterAll(async () => await scheduler.close())
   afterEach(() => void vi.useRealTimers())
@@ -85,6 +85,13 @@ describe('a VM resumed from a template', () => {
     })
     expect(bash.source).toEqual(resumed)
     expect(bash.stdout).toBe(booted.stdout)
+  })
+
+  it('numbers the programs of its user from one, like a VM that was booted', async () => {
+    expect((await scheduler.run('1 / 0')).error?.traceback).toContain('<input-1>')
+    const failing = await scheduler.run('throw new Error("x")', { language: 'javascript' })
+    expect(failing.error?.traceback).toContain('input-1.tsx')
+    expect([failing.source]).toEqual([resumed])
   })
 
   it('keeps state from call to call, like one that was booted', async () => {

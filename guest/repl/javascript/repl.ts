@@ -52,6 +52,8 @@ class Session {
     if (kind === 'C') this.#begin(this.#wire.beginRun(payload))
     else if (kind === 'E') this.#callEntries.push(parseEntry(decode(payload)))
     else if (kind === 'S') {
+      // What ran before was not the user's: their first program is the first.
+      this.#count = 0
       this.#takeOver(payload)
       this.#wire.send('A')
     } else process.reallyExit(1)

@@ -71,6 +71,7 @@ class Session:
             self._call_entries.append(environment.parse_entry(payload))
         elif kind == b"S":
             entries = [environment.parse_entry(entry) for entry in payload[environment.SEED_LENGTH :].split(b"\0") if entry]
+            self._sources.forget()
             environment.reseed(payload[: environment.SEED_LENGTH])
             environment.set_for_good(entries)
             self._wire.send(b"A")

@@ -16,6 +16,13 @@ class Sources:
         self._names = deque()
         self._retained = 0
 
+    def forget(self):
+        """What ran until now was not the user's: their first call is the first."""
+        for name, _ in self._names:
+            linecache.cache.pop(name, None)
+        self._names.clear()
+        self._count = self._retained = 0
+
     def register(self, text):
         """A file name that belongs to this call alone."""
         self._count += 1
