@@ -16,8 +16,8 @@ export interface Turns {
   readonly signal: AbortSignal
 }
 
-/** Milliseconds that one measurement may take before its contestant is out. */
-const MEASUREMENT_LIMIT_MS = 120_000
+/** Milliseconds that one measurement may take before its contestant is out; the longest is a burst of a hundred. */
+const MEASUREMENT_LIMIT_MS = 240_000
 
 /**
  * Lets contestants take turns, so that a noisy machine hurts all of them alike; who begins changes from round to round.

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 
 const MAGIC = 0x5358
 const HEADER_BYTES = 12
-const TYPE = { hello: 1, welcome: 2, request: 3, response: 4, event: 5, data: 7, credit: 8, end: 9 } as const
+const TYPE = { hello: 1, welcome: 2, request: 3, response: 4, data: 7, credit: 8 } as const
 const GENERATION = 1
 
 /** Credit is given back in portions of a quarter of the window, so that the sender never waits for it. */
