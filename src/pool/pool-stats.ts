@@ -11,6 +11,7 @@ export interface PoolStats {
   readonly hitRate: number | undefined
   /** Entries that ended or stopped to answer while they were idle. */
   readonly died: number
+  /** Fills that failed; that the host had no room is not counted. */
   readonly fillFailures: number
   /** Milliseconds that the last fill took; undefined before the first. */
   readonly lastFillMs: number | undefined

@@ -262,6 +262,7 @@ describe('a fill that fails', () => {
       await turn()
       expect(filler.fills).toHaveLength(count + 1)
     }
+    expect(pool.stats().fillFailures).toBe(0)
   })
 
   it('is said once, not each time', async () => {

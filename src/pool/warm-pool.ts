@@ -178,7 +178,7 @@ export class WarmPool<T extends PoolEntry> implements AsyncDisposable {
     } catch (error) {
       this.#fills.delete(ending)
       if (this.#phase === 'closing') return
-      this.#fillFailures += 1
+      if (!(error instanceof CapacityError)) this.#fillFailures += 1
       this.#setback('a fill failed', error)
     }
     this.#refill()
