@@ -178,6 +178,10 @@ export class Launcher {
       await reservation.work({ signal: request.signal, timeoutMs: request.admissionTimeoutMs })
       const admissionMs = performance.now() - startedAt
       unused = undefined
+      // Several at once would wait for the disk page by page where it is slow; nobody waits for this.
+      if (template !== undefined && this.#launching > 1) {
+        void this.#store.readAhead(template, { signal: this.#closing.signal })
+      }
       const restored = template === undefined ? undefined : await this.#restore(template, request, spare?.qemu)
       const { vm, source } = restored ?? { vm: await this.#boot(request), source: 'cold-boot' }
       // A slot is free when the process is dead, not when it was told to die.

@@ -142,7 +142,7 @@ describe('a scheduler with a warm pool for each language', () => {
     const hits = scheduler.stats().pools.bash?.hits
     const result = await scheduler.run('free -m | wc -l', { language: 'bash', memoryMb: 192 })
     expect(result.exitCode).toBe(0)
-    expect(['disk-snapshot', 'cold-boot']).toContain(result.source)
+    expect(['memory-snapshot', 'disk-snapshot', 'cold-boot']).toContain(result.source)
     const lines: string[] = []
     const watched = await scheduler.run('echo 1', { language: 'bash', onBootLog: (line) => lines.push(line) })
     expect(watched.source).toBe('cold-boot')
@@ -236,6 +236,24 @@ describe('closing a scheduler with a pool', () => {
     await closed
     expect(qemuProcesses()).toEqual([])
     expect(scheduler.stats().pools.bash).toMatchObject({ hits: 1, idle: 0 })
+  })
+})
+
+describe('a pool that is larger than its host', () => {
+  it('leaves room for those who want another VM', async () => {
+    const log = new Log()
+    await using scheduler = new Scheduler({
+      warmPool: { bash: 64 },
+      overcommit: { memory: 1 },
+      reserve: { memory: 0.9 },
+      logger: log,
+    })
+    await log.next('a fill failed', 'No room')
+    const { budget, inUse } = scheduler.stats().admission
+    expect(inUse.memoryMb).toBeLessThanOrEqual(budget.memoryMb / 2)
+    const result = await scheduler.run('print(6 * 7)', { language: 'python' })
+    expect(result).toMatchObject({ stdout: '42\n', exitCode: 0 })
+    expect(scheduler.stats().pools.bash).toMatchObject({ died: 0, fillFailures: 0 })
   })
 })
 
