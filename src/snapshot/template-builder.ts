@@ -2,7 +2,7 @@ import type { Logger } from '../base/index.ts'
 import { type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm } from '../vm/index.ts'
 import type { TemplateFacts, TemplateFiles } from './template-files.ts'
-import { warmUpProgram } from './warm-up.ts'
+import { warmUpPrograms } from './warm-up.ts'
 import { warmVm } from './warm-vm.ts'
 
 export interface BuildTemplateOptions {
@@ -34,7 +34,7 @@ export async function buildTemplate(
     onRetry: () => undefined,
   })
   try {
-    await warmVm(vm, language, warmUpProgram(language))
+    for (const program of warmUpPrograms(language)) await warmVm(vm, language, program)
     const startedAt = performance.now()
     await vm.saveAndClose(signal)
     return { bootLog: vm.bootLog, qemuVersion: vm.qemuVersion, savedMs: performance.now() - startedAt }

@@ -1,11 +1,12 @@
 /**
- * The program that each interpreter runs before its template is saved, so that the usual modules and code are loaded in
- * every VM that is resumed. None leaves a name in the user's namespace or draws from a generator that clones would share.
+ * The programs that each interpreter runs before its template is saved, so that the usual modules and code are loaded in
+ * every VM that is resumed. None leaves a name in the user's namespace. The second run is a short one: what an interpreter
+ * does once, after its first program, has then been done (6 000 translated blocks fewer in JavaScript's first result).
  */
-export function warmUpProgram(language: string): string {
+export function warmUpPrograms(language: string): readonly string[] {
   const program = PROGRAMS[language]
   if (program === undefined) throw new TypeError(`no warm-up program for ${language}`)
-  return program
+  return [program, firstProgram(language)]
 }
 
 /** A first run: what a VM of a pool does before it counts as ready. Short, because all that it touches stays in memory. */
