@@ -76,7 +76,8 @@ export class VmSupply {
    */
   async take(options: SupplyOptions, signal: AbortSignal): Promise<SuppliedVm> {
     const identity = identityOf(options.env)
-    return (await this.#fromPool(options, identity, signal)) ?? (await this.#launch(options, identity, signal))
+    const warm = await this.#fromPool(options, identity, signal)
+    return warm ?? (await this.#launch(options, { identity, ahead: false }, signal))
   }
 
   /** Saves the template of such VMs unless there is one; false when it could not be kept (told in the log). */
@@ -139,12 +140,16 @@ export class VmSupply {
     }
   }
 
-  async #launch(options: SupplyOptions, identity: GuestIdentity, signal: AbortSignal): Promise<SuppliedVm> {
+  async #launch(
+    options: SupplyOptions,
+    request: { readonly identity: GuestIdentity; readonly ahead: boolean },
+    signal: AbortSignal,
+  ): Promise<SuppliedVm> {
     const { launcher, ...found } = await this.#explored(signal)
     const launched = await launcher.launch({
       plan: planOf(found, options),
       language: options.language,
-      identity,
+      ...request,
       onBootLog: options.onBootLog,
       signal,
       admissionTimeoutMs: this.#options.admissionTimeoutMs,
@@ -156,7 +161,7 @@ export class VmSupply {
   async #fill(language: Language, signal: AbortSignal): Promise<WarmVm> {
     const { memoryMb, cpus } = this.#options
     const options = { language, memoryMb, cpus, env: {}, onBootLog: undefined }
-    const { vm, reservation } = await this.#launch(options, identityOf({}), signal)
+    const { vm, reservation } = await this.#launch(options, { identity: identityOf({}), ahead: true }, signal)
     const onAbort = (): void => vm.end('its pool was closed')
     signal.addEventListener('abort', onAbort, { once: true })
     try {

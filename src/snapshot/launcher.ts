@@ -1,4 +1,4 @@
-import { type Logger, untilAborted, withDeadline } from '../base/index.ts'
+import { CapacityError, type Logger, untilAborted, withDeadline } from '../base/index.ts'
 import { type Admission, type Reservation } from '../admission/index.ts'
 import { type QemuProcess, type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm, type Vm } from '../vm/index.ts'
@@ -26,6 +26,8 @@ export interface LaunchRequest {
   readonly signal: AbortSignal
   /** Milliseconds to wait for room on this host. */
   readonly admissionTimeoutMs: number
+  /** Nobody wants it yet: it gets room that nobody waits for, within the share of such VMs, now or not at all. */
+  readonly ahead: boolean
 }
 
 /** A VM that is ready, and what it took to get it. The reservation is given back when the VM is dead. */
@@ -171,11 +173,12 @@ export class Launcher {
 
   async #launchWith(template: Template | undefined, request: LaunchRequest): Promise<LaunchedVm> {
     const startedAt = performance.now()
-    const spare = template === undefined ? undefined : this.#spares.take(template.key)
+    // What is made ahead of demand leaves what is ready for those who want it.
+    const spare = template === undefined || request.ahead ? undefined : this.#spares.take(template.key)
     const reservation = spare?.reservation ?? (await this.#room(request))
     let unused = spare
     try {
-      await reservation.work({ signal: request.signal, timeoutMs: request.admissionTimeoutMs })
+      if (!request.ahead) await reservation.work({ signal: request.signal, timeoutMs: request.admissionTimeoutMs })
       const admissionMs = performance.now() - startedAt
       unused = undefined
       // Several at once would wait for the disk page by page where it is slow; nobody waits for this.
@@ -196,7 +199,12 @@ export class Launcher {
 
   /** Room for one more VM. What waits ahead of demand makes way for what is wanted now. */
   async #room(request: LaunchRequest): Promise<Reservation> {
-    const { plan, signal, admissionTimeoutMs: timeoutMs } = request
+    const { plan, signal, admissionTimeoutMs: timeoutMs, ahead } = request
+    if (ahead) {
+      const reservation = this.#admission.tryAdmit(plan)
+      if (reservation !== undefined) return reservation
+      throw new CapacityError('No room for a VM that nobody waits for yet', { waitedMs: 0 })
+    }
     const admitted = this.#admission.admit(plan, { signal, timeoutMs })
     if (this.#admission.stats().waiting > 0) this.#spares.dropAll('its room was needed')
     return await admitted
