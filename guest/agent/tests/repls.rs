@@ -3,6 +3,7 @@
 
 mod host;
 
+use exec_sandbox_agent::wire::FrameType;
 use host::{Heard, Host};
 use serde_json::{json, Value};
 
@@ -347,6 +348,23 @@ fn a_repl_that_ends_meanwhile_does_not_hold_a_resume() {
 }
 
 #[test]
+fn a_program_that_its_repl_never_read_runs_in_a_new_one() {
+    let mut host = Host::start();
+    let pid = text(&run(&mut host, "kept=1; echo $$").0.stdout).trim().to_owned();
+    // The helpers of this REPL read for it: without them, and stopped, it reads nothing.
+    let stop = format!("kill -STOP {pid}; pgrep -g {pid} | grep -vx {pid} | xargs -r kill -KILL");
+    let gone = format!("until [ -z \"$(pgrep -g {pid} -r S,R,D)\" ]; do :; done");
+    let stop = host.exec(&format!("{stop}; {gone}"));
+    host.result(stop);
+    let program = run_request(&mut host, "main", "echo \"[$kept]\"", 0);
+    let kill = host.exec(&format!("kill -KILL {pid}"));
+    host.result(kill);
+    let (heard, result) = host.result(program);
+    assert_eq!((text(&heard.stdout), ending(&result)), ("[]\n", (0, "exit", "reset")), "{heard:?}");
+    host.close();
+}
+
+#[test]
 fn an_environment_that_takes_several_messages_arrives_whole() {
     let mut host = Host::start();
     run(&mut host, ":");
@@ -397,7 +415,10 @@ fn a_program_that_names_its_interpreter_runs_under_it() {
 fn nothing_is_left_of_a_hundred_runs_that_end_their_repl() {
     let mut host = Host::start();
     let count = |host: &mut Host| {
-        let id = host.exec("ls /proc/$PPID/fd | wc -l; cat /proc/$PPID/task/*/children | wc -w");
+        let id = host.exec("read -r; ls /proc/$PPID/fd | wc -l; cat /proc/$PPID/task/*/children | wc -w");
+        // With this event the agent has closed the descriptor that tells of a start.
+        host.listen_until(id, |heard| !heard.events.is_empty());
+        host.send(FrameType::Data, 0, id, b"\n");
         text(&host.result(id).0.stdout).to_owned()
     };
     let before = count(&mut host);

@@ -40,6 +40,14 @@ pub enum Phase {
     },
 }
 
+/// What is known of its reading of the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Unknown,
+    /// It ended before it had read what it was given last, so a program that was among it has not begun.
+    GaveUp,
+}
+
 pub struct LiveRepl {
     pub serial: u32,
     pub pid: Pid,
@@ -59,6 +67,7 @@ pub struct LiveRepl {
     pub meter: Meter,
     /// The environment or the generators are those of before a `resume`; done as soon as it is idle.
     pub reseed_due: bool,
+    pub reading: Reading,
     /// The agent has ended it; nothing it says counts any more.
     pub condemned: bool,
     /// A run's result tells of its end.
@@ -90,6 +99,7 @@ impl LiveRepl {
             pipes: [watch(launched.stdout, Part::Stdout), watch(launched.stderr, Part::Stderr)],
             meter: Meter::new(launched.pid),
             reseed_due: false,
+            reading: Reading::Unknown,
             condemned: false,
             loss_told: false,
             closed: None,
@@ -168,7 +178,10 @@ impl LiveRepl {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // The process is ending, or has closed its socket, which reading will tell.
-                Err(_) => break,
+                Err(_) => {
+                    self.reading = Reading::GaveUp;
+                    break;
+                }
             }
         }
         self.outgoing = Vec::new();
@@ -180,6 +193,11 @@ impl LiveRepl {
         let length = match rustix::io::read(&self.socket, &mut *buffer) {
             Ok(length) => length,
             Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+            // What an AF_UNIX socket says, once, when the other end was closed with something unread (unix_release_sock).
+            Err(Errno::CONNRESET) => {
+                self.reading = Reading::GaveUp;
+                0
+            }
             Err(_) => 0,
         };
         if length == 0 {

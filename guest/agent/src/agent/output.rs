@@ -80,6 +80,12 @@ impl Output {
         }
     }
 
+    /// What comes now comes from another pipe.
+    pub fn starts_over(&mut self) {
+        self.ended = false;
+        self.collects_until = None;
+    }
+
     /// The host will not take more.
     pub fn give_up(&mut self) {
         self.given_up = true;

@@ -4,10 +4,9 @@ use std::io;
 
 use super::context::{Context, ContextKey};
 use super::ladder::SIGKILL;
-use super::live_repl::{LiveRepl, Phase};
+use super::live_repl::{LiveRepl, Phase, Reading};
 use super::poller::{Event, Owner, Part};
 use super::requests::Started;
-use super::run::Run;
 use super::{Agent, Exchange};
 use crate::clock;
 use crate::console;
@@ -288,11 +287,15 @@ impl Agent {
             }
             return;
         }
-        match active.and_then(|id| self.exchanges.get_mut(&id)) {
-            Some(Exchange::Run(run)) if run.has_begun() => Run::repl_ended(run, exit, was_victim, repl),
-            // A run that waits for a REPL which ended while idle gets a new one.
-            _ => context.lost |= !repl.loss_told,
+        if let Some(Exchange::Run(run)) = active.and_then(|id| self.exchanges.get_mut(&id)) {
+            let taken = run.has_begun() && !(repl.reading == Reading::GaveUp && run.waits_again());
+            if taken {
+                run.repl_ended(exit, was_victim, repl);
+                return;
+            }
         }
+        // A run that waits for a REPL which ended while idle, or before it read the program, gets a new one.
+        context.lost |= !repl.loss_told;
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Run {
     handed_over: Duration,
     cpu_before: Duration,
     kills_before: u64,
+    /// A REPL has ended without having read it.
+    was_given_back: bool,
     results: u32,
     error: Option<String>,
     end: Option<End>,
@@ -63,6 +65,7 @@ impl Run {
             handed_over: Duration::ZERO,
             cpu_before: Duration::ZERO,
             kills_before: 0,
+            was_given_back: false,
             results: 0,
             error: None,
             end: None,
@@ -80,8 +83,19 @@ impl Run {
         self.ladder = Some(Ladder::new(self.handed_over, self.request.timeout_ms));
         (self.cpu_before, _) = repl.meter.read();
         self.kills_before = kills_before;
-        let code = std::mem::take(&mut self.request.code);
-        repl.run(self.id, &self.request.env, &code);
+        repl.run(self.id, &self.request.env, &self.request.code);
+    }
+
+    /// The REPL was killed before it read the program: waits for a new one. False when that is no option: the host
+    /// wants the end, or it has happened before, so that it would happen again.
+    pub fn waits_again(&mut self) -> bool {
+        let possible = self.is_running() && self.cause().is_none() && !self.was_given_back;
+        if possible {
+            self.was_given_back = true;
+            self.ladder = None;
+            self.outputs.iter_mut().for_each(Output::starts_over);
+        }
+        possible
     }
 
     #[must_use]
