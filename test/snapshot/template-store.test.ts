@@ -203,3 +203,28 @@ describe('opening', () => {
     await expect(store.open(built?.key ?? '', { signal: giveUp.signal })).rejects.toMatchObject({ code: 'ABORTED' })
   })
 })
+
+describe('reading ahead', () => {
+  /** Bytes that this process has read so far, from wherever (proc_pid_io(5)). */
+  async function bytesRead(): Promise<number> {
+    return Number(/^rchar: (\d+)$/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1])
+  }
+
+  it('reads the chunks that hold something, once per process, and fails nobody', async () => {
+    await using cache = await makeCache()
+    const built = await cache.store().build(spec(), fill('a'), { signal: SIGNAL })
+    const template = built ?? expect.fail()
+    const store = cache.store()
+    const before = await bytesRead()
+    await store.readAhead(template)
+    const after = await bytesRead()
+    // Three chunks of a MiB out of eight; a little else may be read meanwhile.
+    expect((after - before) / 2 ** 20).toBeGreaterThanOrEqual(3)
+    expect((after - before) / 2 ** 20).toBeLessThan(4)
+    await store.readAhead(template)
+    expect(((await bytesRead()) - after) / 2 ** 20).toBeLessThan(1)
+    await cache.store().discard(template, 'of no use')
+    await expect(cache.store().readAhead(template)).resolves.toBeUndefined()
+    await expect(cache.store().readAhead(template, { signal: AbortSignal.abort() })).resolves.toBeUndefined()
+  })
+})
