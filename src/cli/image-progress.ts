@@ -14,7 +14,8 @@ export interface BuildDisplay {
 const STEP_NAMES: Readonly<Record<BuildStep, string>> = {
   prepare: 'preparing',
   kernel: 'kernel',
-  runtime: 'QEMU',
+  qemu: 'QEMU',
+  runtime: 'QEMU’s tree',
   rootfs: 'root file system',
   initramfs: 'agent',
   publish: 'image',

@@ -17,6 +17,8 @@ export interface AptRoot {
   readonly suite: string
   /** deb822 file with the entries that answered. */
   readonly sourcesFile: string
+  /** The same entries with the source packages beside the compiled ones. */
+  readonly sourceCodeFile: string
   /** apt.conf with the machine's own proxies, certificates and credentials; for mmdebstrap, which does not read /etc/apt. */
   readonly configFile: string
   /** Options that make apt-get and apt-cache use this root and nothing of the machine's state. */
@@ -110,6 +112,7 @@ async function updateWithout(
 
 async function update(root: AptRoot, entries: readonly AptEntry[], signal: AbortSignal): Promise<void> {
   await writeFile(root.sourcesFile, renderSources(entries))
+  await writeFile(root.sourceCodeFile, renderSources(entries.map((entry) => ({ ...entry, types: ['deb', 'deb-src'] }))))
   // Without this mode apt-get update succeeds with old or no lists when a mirror fails.
   await runCommand('apt-get', {
     args: [...dashO(['APT::Update::Error-Mode=any', ...NETWORK_OPTIONS]), ...root.options, 'update'],
@@ -129,6 +132,8 @@ async function layOut(suite: string, directory: string, signal: AbortSignal): Pr
     suite,
     configFile,
     sourcesFile: join(sourcesDirectory, `${suite}.sources`),
+    // Beside the directory that apt reads here: only the root that compiles something asks for these lists.
+    sourceCodeFile: join(directory, `${suite}-with-source.sources`),
     options: dashO([
       `Dir::State=${join(directory, 'state')}`,
       `Dir::State::status=${join(directory, 'status')}`,

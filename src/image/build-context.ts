@@ -4,7 +4,7 @@ import type { AptRoot } from './apt.ts'
 import type { Component } from './store.ts'
 
 /** Steps of a build, in the order in which they are shown. */
-export const BUILD_STEPS = ['prepare', 'kernel', 'runtime', 'rootfs', 'initramfs', 'publish'] as const
+export const BUILD_STEPS = ['prepare', 'kernel', 'qemu', 'runtime', 'rootfs', 'initramfs', 'publish'] as const
 export type BuildStep = (typeof BUILD_STEPS)[number]
 
 /** Something that happened during a build, for whoever shows it. */

@@ -10,6 +10,7 @@ import { provideInitramfs } from './initramfs.ts'
 import { provideKernel } from './kernel.ts'
 import { type ImageComponents, publishImage } from './publish.ts'
 import { readRootRecipe } from './recipe.ts'
+import { provideQemu } from './qemu.ts'
 import { provideRootFileSystem } from './root-file-system.ts'
 import { provideRuntimeTree } from './runtime-tree.ts'
 import { listDirectory, removeStaleTemporaries } from './store.ts'
@@ -43,8 +44,8 @@ const TOOLS = [
   ],
   ...['make', 'mkfs.erofs', 'mmdebstrap', 'npm', 'objdump', 'perl', 'python3', 'setpriv', 'strip', 'tar', 'xz'],
 ]
-/** Free space that a build from nothing needs: kernel source and objects 2.2 GB, two roots 1 GB, results 0.4 GB. */
-const NEED_FROM_NOTHING_MB = 4_000
+/** Free space that a build from nothing needs: kernel source and objects 2.2 GB; the roots of the guest and of QEMU's compiler, one after the other, 2 GB; results 0.4 GB. */
+const NEED_FROM_NOTHING_MB = 5_000
 /** Free space for a build that finds its large parts in the store. */
 const NEED_WITH_STORE_MB = 500
 /** Longest wait for another process that is building: a build takes minutes, on a small machine half an hour. */
@@ -89,7 +90,7 @@ export async function buildImage(options: BuildImageOptions): Promise<Image> {
   }
 }
 
-/** The kernel compiles while the packages of the two trees are fetched; the initramfs needs the headers of the root's bash. */
+/** The kernel compiles while packages are fetched, and QEMU after them; the initramfs needs the headers of the root's bash. */
 async function buildComponents(context: BuildContext, all: AbortController): Promise<ImageComponents> {
   let firstError: unknown
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -103,9 +104,10 @@ async function buildComponents(context: BuildContext, all: AbortController): Pro
   }
   const kernel = guarded(async () => await provideKernel(context))
   const trees = guarded(async () => {
-    const runtime = await provideRuntimeTree(context)
     const rootfs = await provideRootFileSystem(context)
-    return { runtime, rootfs, initramfs: await provideInitramfs(context, rootfs) }
+    const initramfs = await provideInitramfs(context, rootfs)
+    const qemu = await provideQemu(context)
+    return { qemu, runtime: await provideRuntimeTree(context, qemu), rootfs, initramfs }
   })
   const [kernelResult, treesResult] = await Promise.allSettled([kernel, trees])
   if (kernelResult.status === 'rejected' || treesResult.status === 'rejected') throw firstError
@@ -145,7 +147,7 @@ function rememberAptRoot(options: BuildImageOptions, signal: AbortSignal): () =>
 
 async function hasStore(paths: HostPaths): Promise<boolean> {
   const kinds = await Promise.all(
-    ['kernel', 'rootfs', 'runtime'].map(async (kind) => await listDirectory(join(paths.build, kind))),
+    ['kernel', 'rootfs', 'qemu', 'runtime'].map(async (kind) => await listDirectory(join(paths.build, kind))),
   )
   return kinds.every((keys) => keys.length > 0)
 }

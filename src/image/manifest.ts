@@ -16,7 +16,14 @@ const manifestSchema = z.object({
   id: z.string().regex(/^[0-9a-f]{20}$/),
   createdAt: z.iso.datetime(),
   /** Content keys of the components it was put together from. */
-  components: z.strictObject({ kernel: z.string(), runtime: z.string(), rootfs: z.string(), initramfs: z.string() }),
+  components: z.strictObject({
+    kernel: z.string(),
+    /** What the runtime tree's QEMU was compiled as: kept so that another tree need not compile it again. */
+    qemu: z.string().optional(),
+    runtime: z.string(),
+    rootfs: z.string(),
+    initramfs: z.string(),
+  }),
   files: z.strictObject({ kernel: fileSchema, initramfs: fileSchema, root: fileSchema }),
   /** The runtime tree: digest over all of it, bytes and number of its files. */
   runtime: z.strictObject({ path: z.string().regex(/^[\w.-]+$/), digest, size: z.int(), files: z.int() }),

@@ -18,6 +18,8 @@ export interface MmdebstrapOptions {
   /** A tar file to write, or nothing when the hooks take out what is wanted. */
   readonly tarFile?: string
   readonly root: AptRoot
+  /** Whether the hooks may ask for source packages, too. @default false */
+  readonly withSource?: boolean
   /** Where the root is made, when run as root. */
   readonly temporaryDirectory: string
   readonly env?: NodeJS.ProcessEnv
@@ -63,7 +65,7 @@ function renderArguments(options: MmdebstrapOptions, isRoot: boolean): string[] 
     ...(options.hooks ?? []).map((hook) => `--customize-hook=${hook}`),
     options.root.suite,
     options.tarFile ?? '/dev/null',
-    options.root.sourcesFile,
+    options.withSource === true ? options.root.sourceCodeFile : options.root.sourcesFile,
   ]
 }
 

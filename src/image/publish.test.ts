@@ -55,6 +55,7 @@ async function component(kind: ComponentKind, content: string): Promise<Componen
 async function components(text: string): Promise<ImageComponents> {
   return {
     kernel: await component('kernel', `kernel-${text}`),
+    qemu: await component('qemu', `qemu-${text}`),
     runtime: await component('runtime', `runtime-${text}`),
     rootfs: await component('rootfs', `rootfs-${text}`),
     initramfs: await component('initramfs', `initramfs-${text}`),
@@ -95,6 +96,7 @@ describe('publishing', () => {
     const three = await publish('three')
     expect((await listImages(paths)).map(({ id }) => id)).toEqual([three.id, two.id])
     expect((await readdir(join(paths.build, 'kernel'))).toSorted()).toEqual(['kernel-three', 'kernel-two'])
+    expect((await readdir(join(paths.build, 'qemu'))).toSorted()).toEqual(['qemu-three', 'qemu-two'])
   })
 
   test('publishing over a damaged image of the same content mends it', async () => {

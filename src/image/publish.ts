@@ -9,9 +9,10 @@ import { IMAGE_FORMAT, type ImageManifest, MANIFEST_FILE, packageListSchema } fr
 import { type Artifact, type Component, removeOtherComponents, withTemporaryDirectory } from './store.ts'
 import { verifyImage } from './verify.ts'
 
-/** The four components of an image. */
+/** The components of an image; QEMU is part of it within the runtime tree. */
 export interface ImageComponents {
   readonly kernel: Component
+  readonly qemu: Component
   readonly runtime: Component
   readonly rootfs: Component
   readonly initramfs: Component
@@ -53,7 +54,7 @@ export async function publishImage(context: BuildContext, components: ImageCompo
 }
 
 async function describe(components: ImageComponents): Promise<ImageManifest> {
-  const { kernel, runtime, rootfs, initramfs } = components
+  const { kernel, qemu, runtime, rootfs, initramfs } = components
   const files = {
     kernel: fileOf(kernel, 'vmlinux'),
     initramfs: fileOf(initramfs, 'initramfs.cpio'),
@@ -72,7 +73,13 @@ async function describe(components: ImageComponents): Promise<ImageManifest> {
     format: IMAGE_FORMAT,
     id,
     createdAt: new Date().toISOString(),
-    components: { kernel: kernel.key, runtime: runtime.key, rootfs: rootfs.key, initramfs: initramfs.key },
+    components: {
+      kernel: kernel.key,
+      qemu: qemu.key,
+      runtime: runtime.key,
+      rootfs: rootfs.key,
+      initramfs: initramfs.key,
+    },
     files,
     runtime: { path: 'runtime', digest: tree.digest, size: tree.size, files: tree.files },
     versions: {
@@ -129,7 +136,7 @@ async function removeOldImages(paths: HostPaths, current: ImageManifest, previou
   const keep = kept.flatMap(({ manifest }) => Object.entries(manifest?.components ?? {}))
   await removeOtherComponents(
     paths,
-    keep.map(([kind, key]) => ({ kind, key })),
+    keep.flatMap(([kind, key]) => (key === undefined ? [] : [{ kind, key }])),
   )
 }
 

@@ -24,6 +24,8 @@ export type RootRecipe = z.infer<typeof rootRecipeSchema>
 const runtimeRecipeSchema = z.strictObject({
   suite: z.string().regex(/^[a-z]+$/),
   packages: z.array(group),
+  /** Packages of the root in which QEMU is compiled, which is thrown away. */
+  compiler: z.array(group),
   /** Programs: they and the libraries they are linked with are kept. */
   programs: z.array(group),
   /** Further files, absolute within the tree. */

@@ -9,26 +9,35 @@ import { runCommand } from './run-command.ts'
 import { type BuiltComponent, type Component, provideComponent, withTemporaryDirectory } from './store.ts'
 
 /** Raised when this file builds something else from the same inputs. */
-const RUNTIME_BUILD_VERSION = '1'
+const RUNTIME_BUILD_VERSION = '2'
 /** A merged-/usr system: programs name their loader as /lib64/ld-linux-x86-64.so.2. */
 const TOP_LINKS = { bin: 'usr/bin', sbin: 'usr/sbin', lib: 'usr/lib', lib64: 'usr/lib64' } as const
 const LOADER = 'usr/lib64/ld-linux-x86-64.so.2'
+const QEMU = 'usr/bin/qemu-system-x86_64'
 const LIBRARY_DIRECTORY = 'usr/lib/x86_64-linux-gnu'
 
 /**
- * The runtime tree: Debian's QEMU with the libraries and firmware it loads, as a directory `tree` that is the whole
- * root file system of the jail.
+ * The runtime tree: QEMU with the libraries and firmware it loads, as a directory `tree` that is the whole root file
+ * system of the jail.
+ * @param qemu the program compiled for it (`provideQemu`)
  */
-export async function provideRuntimeTree(context: BuildContext): Promise<Component> {
+export async function provideRuntimeTree(context: BuildContext, qemu: Component): Promise<Component> {
   return await withStep(context, 'runtime', async (progress) => {
     const { signal, paths, logger } = context
     const recipe = await readRuntimeRecipe()
-    const key = contentKey({ recipe: JSON.stringify(recipe), build: RUNTIME_BUILD_VERSION, refresh: context.refresh })
+    const key = contentKey({
+      recipe: JSON.stringify(recipe),
+      qemu: qemu.key,
+      build: RUNTIME_BUILD_VERSION,
+      refresh: context.refresh,
+    })
     const build = async (output: string): Promise<BuiltComponent> =>
       await withTemporaryDirectory(paths, 'runtime-packages', async (work) => {
         progress({ percent: 5, detail: 'downloading QEMU' })
         const full = await extractPackages(context, recipe, work)
         progress({ percent: 70, detail: 'taking what QEMU loads' })
+        await copyFile(join(qemu.directory, 'qemu-system-x86_64'), join(full, QEMU))
+        await chmod(join(full, QEMU), 0o755)
         const tree = join(output, 'tree')
         await layOut(tree, recipe)
         const closure = new Set([LOADER, ...namesOf(recipe.files).map(relativeName)])
@@ -116,7 +125,7 @@ async function copyInto(tree: string, full: string, path: string): Promise<void>
 
 async function askVersions(tree: string, signal: AbortSignal): Promise<Record<string, string>> {
   const args = ['--inhibit-cache', '--library-path', join(tree, LIBRARY_DIRECTORY)]
-  const program = join(tree, 'usr', 'bin', 'qemu-system-x86_64')
+  const program = join(tree, QEMU)
   // Run from the pruned tree: a library that was forgotten fails here.
   const { stdout } = await runCommand(join(tree, LOADER), { args: [...args, program, '--version'], signal })
   const match = /version (\S+)(?: \(Debian (\S+)\))?/.exec(stdout)

@@ -7,7 +7,7 @@ import { type HostPaths, writeJsonAtomic } from '../host/index.ts'
 import { digestFile, digestTree } from './content-key.ts'
 
 /** Kinds of things that are built once and kept by content key. */
-export type ComponentKind = 'kernel' | 'runtime' | 'rootfs' | 'initramfs' | 'bun' | 'uv'
+export type ComponentKind = 'kernel' | 'qemu' | 'runtime' | 'rootfs' | 'initramfs' | 'bun' | 'uv'
 
 /** A built component: a directory that is never written again. */
 export interface Component {
@@ -108,7 +108,7 @@ export async function removeOtherComponents(
   paths: HostPaths,
   keep: readonly { readonly kind: string; readonly key: string }[],
 ): Promise<void> {
-  const kinds: readonly ComponentKind[] = ['kernel', 'runtime', 'rootfs', 'initramfs', 'bun', 'uv']
+  const kinds: readonly ComponentKind[] = ['kernel', 'qemu', 'runtime', 'rootfs', 'initramfs', 'bun', 'uv']
   for (const kind of kinds) {
     for (const key of await listDirectory(join(paths.build, kind))) {
       if (keep.some((kept) => kept.kind === kind && kept.key === key)) continue

@@ -13,7 +13,7 @@ import type { ImageFiles } from './plan-vm.ts'
 import { PROBE_LIMIT_MS, probeBoot } from './probe-boot.ts'
 import { askQemu, type QemuFeatures } from './qemu-features.ts'
 import { resolveProgram } from './qemu-program.ts'
-import type { JailPlan } from './vm-plan.ts'
+import type { JailPlan, QemuProgram } from './vm-plan.ts'
 
 export interface AcceleratorOptions {
   readonly requested: 'auto' | 'kvm' | 'tcg'
@@ -35,27 +35,26 @@ const LOCK_TIMEOUT_MS = PROBE_LIMIT_MS + 5_000
  */
 export async function decideAccelerator(options: AcceleratorOptions): Promise<AcceleratorVerdict> {
   const { requested, env, image, paths, logger, signal } = options
-  const [jail, orphans, tcgProgram] = await Promise.all([
+  const [jail, orphans, program] = await Promise.all([
     chooseJail(options.jail, env, paths),
     killOrphans(),
-    resolveProgram(env, image.runtime, 'tcg'),
+    resolveProgram(env, image.runtime),
   ])
   if (orphans.length > 0) logger.warn('removed what a host process left that was killed', { processes: orphans.length })
-  const features = await askQemu({ program: tcgProgram, jail, paths, logger, signal })
-  const common = { features, jail, runtimeDir: paths.runtimeDir }
-  const tcg = { ...common, accelerator: 'tcg', program: tcgProgram } as const
+  const features = await askQemu({ program, jail, paths, logger, signal })
+  const common = { features, jail, program, runtimeDir: paths.runtimeDir }
+  const tcg = { ...common, accelerator: 'tcg' } as const
   if (requested === 'tcg') return { ...tcg, reason: 'TCG was asked for', source: 'requested' }
   const device = await findKvmDevice()
   if (device.state !== 'openable') {
     if (requested === 'kvm') throw unusableKvm(device.reason, device.state === 'denied' ? device.fix : NO_KVM_FIX)
     return { ...tcg, reason: device.reason, source: 'device' }
   }
-  const { result, remembered } = await probeOnce(options, { jail, features })
+  const { result, remembered } = await probeOnce(options, { jail, features, program })
   logger.debug('accelerator probe', { usable: result.usable, reason: result.reason, remembered })
   const source = remembered ? 'remembered' : 'probe'
   if (result.usable) {
-    const program = await resolveProgram(env, image.runtime, 'kvm')
-    return { ...common, accelerator: 'kvm', program, reason: result.reason, source }
+    return { ...common, accelerator: 'kvm', reason: result.reason, source }
   }
   if (requested === 'kvm') throw unusableKvm(result.reason, NO_KVM_FIX)
   return { ...tcg, reason: result.reason, source }
@@ -70,6 +69,7 @@ function unusableKvm(reason: string, fix: string): DependencyError {
 interface ProbeParts {
   readonly jail: JailPlan
   readonly features: QemuFeatures
+  readonly program: QemuProgram
 }
 
 interface ProbeOutcome {
@@ -79,8 +79,8 @@ interface ProbeOutcome {
 
 /** The remembered result, or a probe under a lock that all processes with this cache share. */
 async function probeOnce(options: AcceleratorOptions, parts: ProbeParts): Promise<ProbeOutcome> {
-  const { env, image, paths, logger, signal } = options
-  const program = await resolveProgram(env, image.runtime, 'kvm')
+  const { image, paths, logger, signal } = options
+  const { program } = parts
   const key = await verdictKey({ bootId: await readBootId(), program, kernel: image.kernel, jail: parts.jail.kind })
   const known = await recallResult(paths, key)
   if (known !== undefined) return { result: known, remembered: true }

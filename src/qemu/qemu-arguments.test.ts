@@ -23,7 +23,7 @@ const tcg: VmPlan = {
 const kvm: VmPlan = {
   ...tcg,
   accelerator: 'kvm',
-  program: { kind: 'tree', named: false, root: '/cache/runtime', binary: '/usr/bin/qemu-system-x86_64-microvm' },
+  program: { kind: 'tree', named: false, root: '/cache/runtime', binary: '/usr/bin/qemu-system-x86_64' },
   jail: { kind: 'bubblewrap', path: '/usr/bin/bwrap', maker: { kind: 'user' } },
   cpu: { model: 'host', off: ['svm', 'vmx'] },
   cpus: 2,

@@ -2,11 +2,10 @@ import { access } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import { DependencyError } from '../base/index.ts'
-import type { Accelerator, QemuProgram } from './vm-plan.ts'
+import type { QemuProgram } from './vm-plan.ts'
 
-/** The image's own QEMU. Under KVM its small build is preferred: it holds microvm and KVM and nothing else. */
+/** The image's own QEMU: compiled for our machine, with both accelerators. */
 const TREE_BINARY = '/usr/bin/qemu-system-x86_64'
-const TREE_BINARY_KVM = '/usr/bin/qemu-system-x86_64-microvm'
 
 /** What a QEMU of the host may need of it: programs, libraries, firmware, and the loader's cache. */
 const HOST_DIRECTORIES = ['/usr', '/bin', '/lib', '/lib64', '/etc/ld.so.cache', '/etc/alternatives'] as const
@@ -15,20 +14,10 @@ const HOST_DIRECTORIES = ['/usr', '/bin', '/lib', '/lib64', '/etc/ld.so.cache', 
  * The QEMU that VMs use: the one that EXEC_SANDBOX_QEMU names, else that of the image's runtime tree.
  * @throws DependencyError when it is not there
  */
-export async function resolveProgram(
-  env: NodeJS.ProcessEnv,
-  runtime: string,
-  accelerator: Accelerator,
-): Promise<QemuProgram> {
+export async function resolveProgram(env: NodeJS.ProcessEnv, runtime: string): Promise<QemuProgram> {
   const named = env['EXEC_SANDBOX_QEMU']
   if (named !== undefined && named !== '') return await namedProgram(named)
-  const small = accelerator === 'kvm' && (await isExecutable(join(runtime, TREE_BINARY_KVM)))
-  const program: QemuProgram = {
-    kind: 'tree',
-    named: false,
-    root: runtime,
-    binary: small ? TREE_BINARY_KVM : TREE_BINARY,
-  }
+  const program: QemuProgram = { kind: 'tree', named: false, root: runtime, binary: TREE_BINARY }
   if (await isExecutable(join(program.root, program.binary))) return program
   throw new DependencyError(`The image's QEMU is missing: ${join(program.root, program.binary)}`, {
     dependency: 'qemu',

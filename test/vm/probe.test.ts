@@ -103,9 +103,9 @@ describe('the probe itself', () => {
     expect(await probe({ initramfs })).toMatchObject({ usable: false, reason: expect.stringContaining('panicked') })
   })
 
-  it('does not believe a QEMU without that accelerator', async () => {
-    const binary = '/usr/bin/qemu-system-x86_64-microvm'
+  it('does not believe a program that cannot do it, and tells what the program said', async () => {
+    const binary = '/usr/bin/prlimit'
     const program = { kind: 'tree', named: false, root: host.image.runtime, binary } as const
-    expect(await probe({ program })).toMatchObject({ usable: false, reason: expect.stringContaining('tcg') })
+    expect(await probe({ program })).toMatchObject({ usable: false, reason: expect.stringContaining('prlimit') })
   })
 })
