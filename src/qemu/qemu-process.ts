@@ -148,11 +148,12 @@ export class QemuProcess implements AsyncDisposable {
 
   /** Lets the host process end although this QEMU runs; it dies with the host process. */
   unref(): void {
-    this.#child.process.unref()
-    const { stderr, qmp, console: console_, channel, jail } = this.#child
-    for (const stream of [stderr, qmp, console_, channel, jail]) {
-      if (stream !== undefined && 'unref' in stream && typeof stream.unref === 'function') stream.unref()
-    }
+    for (const part of this.#handles()) part.unref()
+  }
+
+  /** Takes `unref` back. Whoever waits for anything of a QEMU that was let go needs it: else the host process ends first. */
+  ref(): void {
+    for (const part of this.#handles()) part.ref()
   }
 
   /**
@@ -169,6 +170,13 @@ export class QemuProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('forced', 'it was disposed of')
+  }
+
+  /** Everything by which Node counts this QEMU as work to be done. */
+  #handles(): readonly Handle[] {
+    const { process: child, stderr, qmp, console: console_, channel, jail } = this.#child
+    const streams: readonly unknown[] = [stderr, qmp, console_, channel, jail]
+    return [child, ...streams.filter(isHandle)]
   }
 
   async #greet(signal: AbortSignal | undefined): Promise<void> {
@@ -251,6 +259,15 @@ export class QemuProcess implements AsyncDisposable {
       { retryable: canPass(exit), cause: error },
     )
   }
+}
+
+interface Handle {
+  ref(): void
+  unref(): void
+}
+
+function isHandle(stream: unknown): stream is Handle {
+  return typeof stream === 'object' && stream !== null && 'ref' in stream && 'unref' in stream
 }
 
 /** What QEMU is to write becomes its uid's. */

@@ -45,6 +45,8 @@ export class Spares {
     const held = this.#held.get(key)
     if (held === undefined) return undefined
     this.#forget(key, held)
+    // Its new owner waits for it, if only for its end.
+    held.qemu.ref()
     return held
   }
 
@@ -87,6 +89,7 @@ export class Spares {
     } catch (error) {
       // Whoever needs the template next finds out why, and says so.
       this.#logger.debug('no spare', { template: key, cause: error instanceof Error ? error.message : String(error) })
+      qemu?.ref()
       await qemu?.stop('forced', 'it did not become a spare')
       reservation.release()
       return
@@ -116,6 +119,7 @@ export class Spares {
   }
 
   #end({ qemu, reservation }: Spare, reason: string): void {
+    qemu.ref()
     const ending = qemu.stop('forced', reason).then(() => reservation.release())
     this.#ending.add(ending)
     void ending.finally(() => this.#ending.delete(ending))

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Scheduler } from '../../src/index.ts'
 import { qemuProcesses } from './processes.ts'
@@ -151,6 +153,27 @@ describe('a template that is used again and again', () => {
     process.kill(await oneQemu(), 'SIGKILL')
     expect(await run(scheduler)).toEqual(resumed)
     expect(scheduler.stats().templates).toMatchObject({ restoreFailures: 0, boots: 0, restores: 3 })
+  })
+})
+
+describe('a program whose template is loaded ahead', () => {
+  it.each([
+    ['closes its scheduler and goes on', 'await scheduler.close(); console.log("closed")', 'closed\n'],
+    ['may forget to close it', 'console.log("forgotten")', 'forgotten\n'],
+  ])('%s', async (_, end, stdout) => {
+    const program = [
+      `import { Scheduler } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)}`,
+      'const scheduler = new Scheduler({ cacheDir: process.env.CACHE })',
+      'await scheduler.prepare({ language: "bash" })',
+      `for (const _ of [1, 2]) await scheduler.run(${JSON.stringify(PROGRAMS.bash)}, { language: "bash" })`,
+      'while (scheduler.stats().templates.spares === 0) await new Promise((resolve) => setTimeout(resolve, 5))',
+      end,
+    ].join('\n')
+    const { stdout: said } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+      env: { ...process.env, CACHE: cache.directory },
+      timeout: 60_000,
+    })
+    expect(said).toBe(stdout)
   })
 })
 
