@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Admission, type AdmissionStats, type Reservation } from './admission/index.ts'
 import { SandboxError, throwIfAborted, untilAborted } from './base/index.ts'
-import { type HostPaths, processorKey } from './host/index.ts'
+import { clockKey, type HostPaths, processorKey } from './host/index.ts'
 import { type Image, openImage } from './image/index.ts'
 import { type PoolEntry, type PoolStats, WarmPool } from './pool/index.ts'
 import { type AcceleratorVerdict, decideAccelerator, planVm, programKey, type VmPlan } from './qemu/index.ts'
@@ -208,7 +208,7 @@ export class VmSupply {
       imageId: image.id,
       program: await programKey(verdict.program),
       accelerator,
-      host: accelerator === 'kvm' ? await processorKey() : undefined,
+      host: accelerator === 'kvm' ? await processorKey() : await clockKey(),
     }
     const launcher = new Launcher({ store: this.#store, admission: this.admission, origin, logger })
     this.#found = { image, verdict, launcher }

@@ -21,6 +21,6 @@ export {
   uidLockFile,
   verdictFile,
 } from './paths.ts'
-export { processorKey } from './processor.ts'
+export { clockKey, processorKey } from './processor.ts'
 export { findResources, freeDiskBytes, type HostResources } from './resources.ts'
 export { jailUidRange, type UidRange } from './uid-range.ts'

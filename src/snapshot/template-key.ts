@@ -11,7 +11,7 @@ export interface TemplateSpec {
   readonly imageId: string
   /** Stands for the QEMU binary. */
   readonly program: string
-  /** Under KVM the processor's model, flags and microcode, which the guest has seen; undefined under TCG. */
+  /** What the guest has seen of the host: under KVM its processor and kernel, under TCG the rate of its clock. */
   readonly host: string | undefined
   readonly accelerator: 'kvm' | 'tcg'
   /** QEMU's arguments with the host's paths taken out. */

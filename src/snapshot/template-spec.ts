@@ -12,7 +12,7 @@ export interface SpecSource {
   /** Stands for the QEMU binary. */
   readonly program: string
   readonly accelerator: Accelerator
-  /** Under KVM: stands for the host's processor and kernel, which the guest sees; undefined under TCG. */
+  /** Stands for what the guest has seen of the host: under KVM its processor and kernel, under TCG the rate of its clock. */
   readonly host: string | undefined
 }
 
