@@ -29,14 +29,16 @@ describe('a damaged template', () => {
     await scheduler.close()
   })
 
-  it.each<[string, () => Promise<void>]>([
+  const damages: readonly (readonly [string, () => Promise<void>])[] = [
     ['RAM is gone', async () => await rm(join(templates, key, 'ram'))],
     ['RAM is cut off', async () => await truncate(join(templates, key, 'ram'), 2 ** 20)],
     ['state has a bit flipped', async () => await flipBit(join(templates, key, 'state'), 70_000)],
     ['RAM has a bit flipped', async () => await flipBit(join(templates, key, 'ram'), 40 * 2 ** 20)],
     ['RAM is that of another', async () => await cp(join(templates, other, 'ram'), join(templates, key, 'ram'))],
     ['place is taken by another', async () => await moveOver(other, key)],
-  ])('whose %s costs time and no result, and is made anew', async (_, damage) => {
+  ]
+
+  it.each(damages)('whose %s costs time and no result, and is made anew', async (_, damage) => {
     await damage()
     const { logger, lines } = recordingLogger()
     const scheduler = new Scheduler({ cacheDir: cache.directory, logger })
