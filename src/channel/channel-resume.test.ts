@@ -7,8 +7,13 @@ import { encodeCredit, encodeData, encodeEmpty, encodeJson } from './frame.ts'
 
 const RESUMED = { label: 'resume', timeoutMs: 20_000, result: z.object({ guestMs: z.number().min(0) }) }
 
+interface ResumedPair extends AsyncDisposable {
+  readonly channel: Channel
+  readonly peer: WirePeer
+}
+
 /** A channel to a guest that was resumed, and that guest's end of it. */
-async function resumedPair(): Promise<{ channel: Channel; peer: WirePeer } & AsyncDisposable> {
+async function resumedPair(): Promise<ResumedPair> {
   const [near, far] = await connectedSockets()
   const peer = new WirePeer(far)
   const channel = Channel.resume(near)
