@@ -9,7 +9,9 @@ mkdir -p "$root/build/objects"
 cd "$root/build"
 APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q --download-only source qemu
 
-chroot "$root" sh -eu <<'IN'
+# As nobody: root's linker would set the mode of what it is told to write to, /dev/null among it, which is the host's own.
+chown -R 65534:65534 "$root/build"
+HOME=/build chroot --userspec=65534:65534 "$root" sh -eu <<'IN'
 cd /build
 dpkg-source --no-check -x qemu_*.dsc source
 cat >source/configs/devices/x86_64-softmmu/exec-sandbox.mak <<'DEVICES'

@@ -38,8 +38,12 @@ export async function runMmdebstrap(options: MmdebstrapOptions): Promise<void> {
   if (isRoot) env['TMPDIR'] = options.temporaryDirectory
   else delete env['TMPDIR']
   try {
-    await runCommand('mmdebstrap', {
-      args: renderArguments(options, isRoot),
+    // Root's mounts would be the host's: after a build that was killed, removing its root would walk into them.
+    const [file, prefix] = isRoot
+      ? ['unshare', ['--mount', '--propagation', 'private', 'mmdebstrap']]
+      : ['mmdebstrap', []]
+    await runCommand(file, {
+      args: [...prefix, ...renderArguments(options, isRoot)],
       env,
       signal: options.signal,
       onLine: options.onLine,
