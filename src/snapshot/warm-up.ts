@@ -19,7 +19,8 @@ export function firstProgram(language: string): string {
 const FIRST_PROGRAMS: Readonly<Record<string, string>> = {
   python: 'print(6 * 7)',
   javascript: 'console.log(6 * 7)',
-  bash: 'echo $((6 * 7))',
+  // The last word leaves `$_` as a fresh bash has it.
+  bash: 'echo $((6 * 7)); : :',
 }
 
 const PYTHON_MODULES = [
@@ -48,6 +49,5 @@ const PROGRAMS: Readonly<Record<string, string>> = {
     '})()',
     'console.log(6 * 7)',
   ].join('\n'),
-  // The last word leaves `$_` as a fresh bash has it.
   bash: 'echo $((6 * 7)); (echo warm; ls /tmp) | cat >/dev/null; : :',
 }
