@@ -1,4 +1,4 @@
-import type { Logger } from '../base/index.ts'
+import { type Logger, throwIfAborted } from '../base/index.ts'
 import { type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm } from '../vm/index.ts'
 import type { TemplateFacts, TemplateFiles } from './template-files.ts'
@@ -33,12 +33,18 @@ export async function buildTemplate(
     logger,
     onRetry: () => undefined,
   })
+  const onAbort = (): void => vm.end('its template was given up')
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
+    throwIfAborted(signal)
     for (const program of warmUpPrograms(language)) await warmVm(vm, language, program)
+    // Rehearsed: what a resumed VM does first then finds its pages in memory.
+    await vm.adopt(IDENTITY, signal)
     const startedAt = performance.now()
     await vm.saveAndClose(signal)
     return { bootLog: vm.bootLog, qemuVersion: vm.qemuVersion, savedMs: performance.now() - startedAt }
   } finally {
+    signal.removeEventListener('abort', onAbort)
     await vm.close()
   }
 }

@@ -4,6 +4,12 @@ import { runCode, type RunEnd, STREAMS, type Vm } from '../vm/index.ts'
 /** Milliseconds for a warm-up program; it takes a second under emulation. */
 const WARM_UP_TIMEOUT_MS = 60_000
 
+/**
+ * Milliseconds after which a VM that has not answered is ended: the guest ends the program itself in time, and may take as
+ * long as after a cancellation to say so. Nobody else watches a VM that serves nobody.
+ */
+const ANSWER_TIMEOUT_MS = WARM_UP_TIMEOUT_MS + 30_000
+
 /** Output of a warm-up program that is looked at when it fails. */
 const OUTPUT_LIMIT = 4_096
 
@@ -14,7 +20,12 @@ const CONTEXT = 'default'
  * Runs one of our own programs in a VM that serves nobody yet.
  * @throws BootError when it fails, or whatever ended the VM
  */
-export async function warmVm(vm: Vm, language: string, code: string): Promise<void> {
+export async function warmVm(
+  vm: Vm,
+  language: string,
+  code: string,
+  answerTimeoutMs: number = ANSWER_TIMEOUT_MS,
+): Promise<void> {
   const request = {
     language,
     context: CONTEXT,
@@ -28,11 +39,16 @@ export async function warmVm(vm: Vm, language: string, code: string): Promise<vo
   const outputs = Promise.all([STREAMS.stdout, STREAMS.stderr].map(async (id) => await textOf(exchange.readable(id))))
   // Observed here: a failure of the response, which comes first, says more.
   outputs.catch(() => undefined)
+  const late = setTimeout(() => vm.end(`its warm-up did not end within ${answerTimeoutMs / 1000} s`), answerTimeoutMs)
+  // A VM of a pool holds no process open.
+  late.unref()
   let end: RunEnd
   try {
     end = await exchange.response
   } catch (error) {
     throw await vm.explain(error, false)
+  } finally {
+    clearTimeout(late)
   }
   const [, stderr = ''] = await outputs
   if (end.exitCode === 0 && end.state === 'kept') return
