@@ -5,6 +5,7 @@ import { type GuestIdentity, launchVm, type Vm } from '../vm/index.ts'
 import { buildTemplate } from './template-builder.ts'
 import { templateKey, type TemplateSpec } from './template-key.ts'
 import { Spares } from './spares.ts'
+import { TemplateTrust } from './template-trust.ts'
 import type { Template, TemplateStore } from './template-store.ts'
 import { type SpecSource, templateSpec } from './template-spec.ts'
 
@@ -62,14 +63,17 @@ interface Build {
   readonly begin: () => void
 }
 
-/** A build that fails is tried once more by a later launch; then launches of that kind boot, and say so once. */
-const BUILD_TRIES = 2
+/** Of what a template is to be built, and how long whoever announces it would wait for room. */
+type BuildRequest = Pick<LaunchRequest, 'plan' | 'language' | 'admissionTimeoutMs'>
 
 /** Restores of a template after which its next one is prepared for: who has come twice may come again. */
 const USES_BEFORE_SPARE = 2
 
-/** Milliseconds a builder waits for room; until then launches of its kind boot or wait with it. */
-const BUILD_ADMISSION_TIMEOUT_MS = 120_000
+/**
+ * Milliseconds a builder waits for room. Launches of its kind wait with it, so it waits as long as whoever announced it would,
+ * but long enough for a short program to end that holds the only processor.
+ */
+const BUILD_ADMISSION_TIMEOUT_MS = { most: 120_000, least: 10_000 }
 
 /** Milliseconds that `close` waits for templates being saved: they take a boot. What is not done by then is given up. */
 const LAST_BUILDS_MS = 30_000
@@ -79,7 +83,7 @@ const LAST_BUILDS_MS = 30_000
  * all that come later.
  *
  * ```text
- *   template there ──────────────▶ restore ── fails ──▶ boot, the template is discarded
+ *   template there ──────────────▶ restore ── fails ──▶ boot; the template is discarded if it is to blame
  *   being built by this process ─▶ wait for it, then the same
  *   neither ─────────────────────▶ boot; when the VM is ready, the template is built
  * ```
@@ -90,7 +94,7 @@ export class Launcher {
   readonly #origin: SpecSource
   readonly #logger: Logger
   readonly #builds = new Map<string, Build>()
-  readonly #failedBuilds = new Map<string, number>()
+  readonly #trust = new TemplateTrust()
   /** Restores by this process, per template. */
   readonly #uses = new Map<string, number>()
   readonly #spares: Spares
@@ -125,7 +129,8 @@ export class Launcher {
 
   /** The template for such VMs, built now if there is none. Undefined when it could not be kept (told in the log). */
   async bake(plan: VmPlan, language: string, signal: AbortSignal): Promise<Template | undefined> {
-    const { template, build } = await this.#look({ plan, language, signal, onBootLog: undefined })
+    const admissionTimeoutMs = BUILD_ADMISSION_TIMEOUT_MS.most
+    const { template, build } = await this.#look({ plan, language, signal, onBootLog: undefined, admissionTimeoutMs })
     build?.begin()
     return template ?? (build === undefined ? undefined : await untilAborted(build.done, signal))
   }
@@ -156,7 +161,7 @@ export class Launcher {
 
   /** The template, waited for if it is being built; or the announcement that the caller will have one built. */
   async #look(
-    request: Pick<LaunchRequest, 'plan' | 'language' | 'onBootLog' | 'signal'>,
+    request: BuildRequest & Pick<LaunchRequest, 'onBootLog' | 'signal'>,
   ): Promise<{ readonly template?: Template | undefined; readonly build?: Build }> {
     if (request.onBootLog !== undefined) return {}
     const spec = templateSpec(this.#origin, request.plan, request.language)
@@ -167,7 +172,8 @@ export class Launcher {
     if (template !== undefined) return { template }
     const since = this.#builds.get(key)
     if (since !== undefined) return { template: await untilAborted(since.done, request.signal) }
-    if (this.#closed !== undefined || (this.#failedBuilds.get(key) ?? 0) >= BUILD_TRIES) return {}
+    if (this.#closed !== undefined || !this.#store.keepsTemplates) return {}
+    if (!this.#trust.mayBuild(key, performance.now())) return {}
     return { build: this.#announce(key, spec, request) }
   }
 
@@ -222,6 +228,7 @@ export class Launcher {
     try {
       const vm = resumed ?? (await this.#start(plan, request))
       this.#counts.restores += 1
+      this.#trust.restored(key)
       this.#prepareNext(key, plan)
       return { vm, source: resumed === undefined ? 'disk-snapshot' : 'memory-snapshot' }
     } catch (error) {
@@ -229,6 +236,7 @@ export class Launcher {
       this.#counts.restoreFailures += 1
       const cause = error instanceof Error ? error.message : String(error)
       this.#logger.warn('restore failed, booting instead', { template: key, cause })
+      if (!this.#trust.restoreFailed(key, error, performance.now())) return undefined
       this.#spares.drop(key, 'its template was discarded')
       await this.#store.discard(template, cause)
       return undefined
@@ -274,21 +282,25 @@ export class Launcher {
   }
 
   /** Whoever comes from now on waits for this build, until `begin` and the build are done. */
-  #announce(key: string, spec: TemplateSpec, request: Pick<LaunchRequest, 'plan' | 'language'>): Build {
+  #announce(key: string, spec: TemplateSpec, request: BuildRequest): Build {
     let begin: () => void = () => undefined
     const begun = new Promise<void>((resolve) => {
       begin = resolve
     })
+    let failure: unknown
     const done = begun
       .then(async () => await this.#build(spec, request))
       .catch((error: unknown) => {
         const cause = error instanceof Error ? error.message : String(error)
-        this.#logger.warn('no template was saved', { language: request.language, cause })
+        // Whoever closes and does not wait knows it already.
+        const level = this.#closing.signal.aborted ? 'debug' : 'warn'
+        this.#logger[level]('no template was saved', { language: request.language, cause })
+        failure = error
         return undefined
       })
       .then((template) => {
         this.#builds.delete(key)
-        if (template === undefined) this.#failedBuilds.set(key, (this.#failedBuilds.get(key) ?? 0) + 1)
+        if (template === undefined) this.#trust.buildFailed(key, failure, performance.now())
         this.#counts[template === undefined ? 'saveFailures' : 'saved'] += 1
         return template
       })
@@ -297,13 +309,15 @@ export class Launcher {
     return build
   }
 
-  async #build(spec: TemplateSpec, request: Pick<LaunchRequest, 'plan' | 'language'>): Promise<Template | undefined> {
-    const { plan, language } = request
+  async #build(spec: TemplateSpec, request: BuildRequest): Promise<Template | undefined> {
+    const { plan, language, admissionTimeoutMs } = request
     const signal = this.#closing.signal
+    const { most, least } = BUILD_ADMISSION_TIMEOUT_MS
+    const timeoutMs = Math.min(most, Math.max(least, admissionTimeoutMs))
     return await this.#store.build(
       spec,
       async (files) => {
-        const reservation = await this.#admission.admit(plan, { signal, timeoutMs: BUILD_ADMISSION_TIMEOUT_MS })
+        const reservation = await this.#admission.admit(plan, { signal, timeoutMs })
         try {
           return await buildTemplate(plan, files, { language, signal, logger: this.#logger })
         } finally {

@@ -55,6 +55,8 @@ interface Known {
  * and removed: docs/snapshots.md.
  */
 export class TemplateStore {
+  /** Whether any are built at all. */
+  readonly keepsTemplates: boolean
   readonly #paths: HostPaths
   readonly #logger: Logger
   readonly #space: TemplateSpace
@@ -63,10 +65,13 @@ export class TemplateStore {
   readonly #builds = new Map<string, Promise<Template | undefined>>()
   readonly #told = new Set<string>()
   readonly #readAhead = new Set<string>()
+  /** Templates that were discarded: where they cannot be removed they are not used again all the same. */
+  readonly #discarded = new Set<string>()
 
   constructor(options: TemplateStoreOptions) {
     this.#paths = options.paths
     this.#logger = options.logger
+    this.keepsTemplates = options.limitBytes > 0
     this.#space = new TemplateSpace(options)
   }
 
@@ -95,7 +100,8 @@ export class TemplateStore {
   /**
    * The template of a spec, built if there is none: by one process at a time, while the others wait and then find it.
    * Undefined, with one warning per store, when it cannot be kept: no space even without the templates that were not used
-   * for longest, a cache that cannot be written, a builder that does not end. Nothing half made stays.
+   * for longest, a cache that cannot be written, a builder that does not end. Nothing half made stays. Where the limit is 0
+   * none is built, and those that others have built stay.
    * @param make fills the files. May be called a second time, with others, after the space ran out
    * @throws AbortedError; what `make` throws for a reason other than space
    */
@@ -106,6 +112,7 @@ export class TemplateStore {
   ): Promise<Template | undefined> {
     const { signal } = options
     const key = templateKey(spec)
+    if (!this.keepsTemplates) return await this.open(key, { signal })
     for (let under = this.#builds.get(key); under !== undefined; under = this.#builds.get(key)) {
       // A build that its own caller has given up says nothing about ours.
       const outcome = await untilAborted(
@@ -126,9 +133,13 @@ export class TemplateStore {
   /** Removes a template that turned out to be of no use, unless it was built anew in the meantime. Never throws. */
   async discard(template: Template, why: string): Promise<void> {
     const { key } = template
+    // Those who were resumed side by side find the same out side by side.
+    if (this.#discarded.has(markOf(template))) return
+    this.#discarded.add(markOf(template))
     this.#logger.warn('a template is of no use and is removed', { template: key, reason: why })
     try {
       const inode = await directoryInode(template.directory)
+      if (inode === undefined) return
       const now = await readFile(templatePaths(this.#paths, key).manifest, 'utf8').catch(() => undefined)
       if (now !== undefined && now !== renderTemplateManifest(template.manifest)) return
       await removeTemplate(this.#paths, key, inode)
@@ -142,7 +153,7 @@ export class TemplateStore {
    * page by page. Once per process and template; not for a single restore, which reads less than half of it. Never throws.
    */
   async readAhead(template: Template, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const mark = `${template.key} ${template.manifest.createdAt}`
+    const mark = markOf(template)
     if (this.#readAhead.has(mark)) return
     this.#readAhead.add(mark)
     // Without it, restores are as they were: an error here will be met there, or was of no account.
@@ -179,6 +190,7 @@ export class TemplateStore {
     const identity = await identityOf(paths)
     const known = this.#known.get(key)
     if (known !== undefined && identity !== undefined && known.identity === identity) {
+      if (this.#discarded.has(markOf(known.template))) return undefined
       await this.#noteUse(paths)
       return known.template
     }
@@ -188,6 +200,7 @@ export class TemplateStore {
       const template = Object.freeze({ key, directory, ram, state, manifest: verdict.manifest })
       if (verdict.digested) this.#logger.debug('a template was digested in full', { template: key })
       if (identity !== undefined) this.#known.set(key, { template, identity })
+      if (this.#discarded.has(markOf(template))) return undefined
       await this.#noteUse(paths)
       return template
     }
@@ -306,6 +319,11 @@ async function identityOf(paths: TemplatePaths): Promise<string | undefined> {
   } catch {
     return undefined
   }
+}
+
+/** Tells a template from one of the same key that was built before or after it. */
+function markOf({ key, manifest }: Template): string {
+  return `${key} ${manifest.createdAt} ${manifest.ram.sha256}`
 }
 
 function messageOf(error: unknown): string {

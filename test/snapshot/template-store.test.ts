@@ -204,6 +204,18 @@ describe('opening', () => {
   })
 })
 
+describe('a limit of 0', () => {
+  it('saves none, and leaves those alone that others have saved', async () => {
+    await using cache = await makeCache()
+    const built = await cache.store().build(spec(), fill('a'), { signal: SIGNAL })
+    const store = cache.store({ limitBytes: 0 })
+    const neverCalled = async (): Promise<never> => expect.fail('nothing is to be built')
+    expect(await store.build(spec({ memoryMb: 16 }), neverCalled, { signal: SIGNAL })).toBeUndefined()
+    expect(await store.build(spec(), neverCalled, { signal: SIGNAL })).toEqual(built)
+    expect(await store.list()).toHaveLength(1)
+  })
+})
+
 describe('reading ahead', () => {
   /** Bytes that this process has read so far, from wherever (proc_pid_io(5)). */
   async function bytesRead(): Promise<number> {
