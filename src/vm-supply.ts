@@ -200,6 +200,8 @@ export class VmSupply {
   async #explore(): Promise<Foundation> {
     const { accelerator: requested, jail, logger } = this.#options
     const paths = this.#paths
+    // Whoever waited for a VM of the pool as the scheduler was closed gets here late.
+    throwIfAborted(this.#closing.signal)
     const image = await openImage({ paths, env: process.env })
     const signal = this.#closing.signal
     const verdict = await decideAccelerator({ requested, image, paths, env: process.env, jail, logger, signal })

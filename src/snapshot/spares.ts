@@ -96,6 +96,8 @@ export class Spares {
     }
     reservation.idle()
     this.#hold(key, qemu, reservation)
+    // Whoever came while it was starting found nothing to end.
+    if (this.#admission.stats().waiting > 0) this.drop(key, 'its room was needed')
   }
 
   #hold(key: string, qemu: QemuProcess, reservation: Reservation): void {
