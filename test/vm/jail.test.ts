@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type JailPlan, QemuProcess } from '../../src/qemu/index.ts'
+import { type JailPlan, type MemoryPlan, QemuProcess, withMemory } from '../../src/qemu/index.ts'
 import { killOrphans } from '../../src/qemu/orphans.ts'
 import { descendants } from './processes.ts'
 import { agentSpeaks, silent, type TestHost, testHost } from './qemu-plan.ts'
@@ -154,6 +154,87 @@ describe('the jail', () => {
     if (process.geteuid?.() === 0) expect(status.get('Uid')).not.toMatch(/^0\t/)
   })
 })
+
+describe('the jail of a VM of a template', () => {
+  const memory = (kind: 'shared' | 'template'): MemoryPlan => ({
+    kind,
+    ram: join(directory, 'ram'),
+    state: join(directory, 'state'),
+  })
+
+  /** Our own files with such a mode, as a builder finds them and as a published template has them. */
+  async function prepareFiles(mode: number): Promise<void> {
+    for (const name of ['ram', 'state']) {
+      const path = join(directory, name)
+      await chown(path, process.geteuid?.() ?? 0, process.getegid?.() ?? 0)
+      await chmod(path, mode)
+    }
+  }
+
+  beforeAll(async () => {
+    for (const name of ['ram', 'state']) await writeFile(join(directory, name), '')
+    await truncate(join(directory, 'ram'), host.plan().memoryMb * 2 ** 20)
+  })
+
+  it('lets the VM that is saved write its two files, and no more than its memory and a little', async () => {
+    for (const jail of makers()) {
+      await prepareFiles(0o600)
+      await using qemu = await QemuProcess.start(withMemory(host.plan({ jail }), memory('shared')), { logger: silent })
+      const pid = qemuPid(qemu)
+      expect(writableMounts(pid)).toEqual(['/run/vm/ram', '/run/vm/state'])
+      // RAM is mapped, so the limit is for what is written. A file cannot be made larger either.
+      expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/Max file size\s+16777216\s+16777216/)
+      const owner = Number(statusOf(pid).get('Uid')?.split('\t')[0])
+      for (const path of [join(directory, 'ram'), join(directory, 'state')]) {
+        const { uid, mode } = await stat(path)
+        expect(uid).toBe(owner)
+        expect(mode & 0o777).toBe(0o600)
+      }
+    }
+  })
+
+  it('shows a VM that is resumed the two files of its template alone, and lets it write neither', async () => {
+    await prepareFiles(0o444)
+    for (const jail of makers()) {
+      await using qemu = await QemuProcess.start(withMemory(host.plan({ jail }), memory('template')), {
+        logger: silent,
+      })
+      const pid = qemuPid(qemu)
+      expect(mountsOf(pid).map(({ at }) => at)).toEqual(expect.arrayContaining(['/run/vm/ram', '/run/vm/state']))
+      expect(writableMounts(pid)).toEqual([])
+      expect(readdirSync(`/proc/${pid}/root/run/vm`).toSorted()).toEqual([
+        'initramfs',
+        'kernel',
+        'ram',
+        'root',
+        'state',
+      ])
+      expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/Max file size\s+0\s+0/)
+      // Private: what the guest writes stays in the process. Shared mappings have an `s` where this has a `p`.
+      const mapped = readFileSync(`/proc/${pid}/maps`, 'utf8')
+        .split('\n')
+        .filter((line) => line.endsWith('/ram'))
+      expect(mapped.length).toBeGreaterThan(0)
+      for (const line of mapped) expect(line).toMatch(/^\S+ ..-p /)
+      const opened = readdirSync(`/proc/${pid}/fd`).filter((fd) =>
+        readlinkSync(`/proc/${pid}/fd/${fd}`).endsWith('/ram'),
+      )
+      expect(opened.length).toBeGreaterThan(0)
+      for (const fd of opened) expect(accessModeOf(pid, fd)).toBe('read')
+    }
+  })
+})
+
+function writableMounts(pid: number): readonly string[] {
+  const writable = mountsOf(pid).filter(({ options }) => !options.includes('ro'))
+  return writable.map(({ at }) => at).toSorted()
+}
+
+/** The access mode of an open descriptor: the lowest two bits of its flags, which proc_pid_fdinfo(5) gives in octal. */
+function accessModeOf(pid: number, fd: string): 'read' | 'write' {
+  const flags = /^flags:\s+([0-7]+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1] ?? ''
+  return (Number.parseInt(flags, 8) & 3) === 0 ? 'read' : 'write'
+}
 
 function namespaceOf(pid: number, name: string): string {
   return readlinkSync(`/proc/${pid}/ns/${name}`)
