@@ -181,10 +181,16 @@ export class Scheduler implements AsyncDisposable {
 
   async #shutDown(signal: AbortSignal | undefined): Promise<void> {
     const reason = new Error('the scheduler was closed')
-    for (const ending of this.#launches.values()) ending.abort(reason)
-    await Promise.allSettled([this.#supply.drain(reason), ...this.#launches.keys()])
-    await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
-    await this.#supply.close(signal)
+    // Most of what ends here does not hold the process open; whoever waits for the end of it does.
+    const hold = setInterval(() => undefined, 2 ** 31 - 1)
+    try {
+      for (const ending of this.#launches.values()) ending.abort(reason)
+      await Promise.allSettled([this.#supply.drain(reason), ...this.#launches.keys()])
+      await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
+      await this.#supply.close(signal)
+    } finally {
+      clearInterval(hold)
+    }
   }
 
   async #launch(options: ResolvedSandboxOptions, use: 'run' | 'session', signal: AbortSignal): Promise<Sandbox> {

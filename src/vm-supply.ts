@@ -105,6 +105,7 @@ export class VmSupply {
   /** First step of the end: no new VM, and the pools' VMs are dead when it resolves. */
   async drain(reason: Error): Promise<void> {
     this.#closing.abort(reason)
+    this.#found?.launcher.stopBuilding()
     // The foundation, too: its probe starts a VM.
     await Promise.allSettled([this.#foundation, ...[...this.#pools.values()].map(async (pool) => await pool.close())])
   }

@@ -101,6 +101,7 @@ export class Launcher {
   readonly #closing = new AbortController()
   /** Launches under way: a spare is started only when nobody else is at work. */
   #launching = 0
+  #ending = false
   #closed: Promise<void> | undefined
   #counts = { restores: 0, boots: 0, bootRetries: 0, restoreFailures: 0, saved: 0, saveFailures: 0 }
 
@@ -139,11 +140,17 @@ export class Launcher {
     return { ...this.#counts, saving: this.#builds.size, spares: this.#spares.size }
   }
 
+  /** No template is begun any more: whoever announced one and fails because of the end does not make the end wait for it. */
+  stopBuilding(): void {
+    this.#ending = true
+  }
+
   /**
    * Waits for the templates that are being saved, within limits. Nothing is launched any more.
    * @param signal gives up what is not saved yet
    */
   async close(signal?: AbortSignal): Promise<void> {
+    this.stopBuilding()
     this.#closed ??= this.#finish(signal)
     await this.#closed
   }
@@ -172,7 +179,7 @@ export class Launcher {
     if (template !== undefined) return { template }
     const since = this.#builds.get(key)
     if (since !== undefined) return { template: await untilAborted(since.done, request.signal) }
-    if (this.#closed !== undefined || !this.#store.keepsTemplates) return {}
+    if (this.#ending || !this.#store.keepsTemplates) return {}
     if (!this.#trust.mayBuild(key, performance.now())) return {}
     return { build: this.#announce(key, spec, request) }
   }
@@ -287,26 +294,35 @@ export class Launcher {
     const begun = new Promise<void>((resolve) => {
       begin = resolve
     })
-    let failure: unknown
-    const done = begun
-      .then(async () => await this.#build(spec, request))
-      .catch((error: unknown) => {
-        const cause = error instanceof Error ? error.message : String(error)
-        // Whoever closes and does not wait knows it already.
-        const level = this.#closing.signal.aborted ? 'debug' : 'warn'
-        this.#logger[level]('no template was saved', { language: request.language, cause })
-        failure = error
-        return undefined
-      })
-      .then((template) => {
-        this.#builds.delete(key)
-        if (template === undefined) this.#trust.buildFailed(key, failure, performance.now())
-        this.#counts[template === undefined ? 'saveFailures' : 'saved'] += 1
-        return template
-      })
+    const done = begun.then(async () => {
+      const template = this.#ending ? undefined : await this.#tryToBuild(key, spec, request)
+      this.#builds.delete(key)
+      return template
+    })
     const build = { done, begin }
     this.#builds.set(key, build)
     return build
+  }
+
+  /** Never rejects. */
+  async #tryToBuild(key: string, spec: TemplateSpec, request: BuildRequest): Promise<Template | undefined> {
+    let failure: unknown
+    try {
+      const template = await this.#build(spec, request)
+      if (template !== undefined) {
+        this.#counts.saved += 1
+        return template
+      }
+    } catch (error) {
+      failure = error
+      const cause = error instanceof Error ? error.message : String(error)
+      // Whoever closes and does not wait knows it already.
+      const level = this.#closing.signal.aborted ? 'debug' : 'warn'
+      this.#logger[level]('no template was saved', { language: request.language, cause })
+    }
+    this.#counts.saveFailures += 1
+    this.#trust.buildFailed(key, failure, performance.now())
+    return undefined
   }
 
   async #build(spec: TemplateSpec, request: BuildRequest): Promise<Template | undefined> {

@@ -282,6 +282,35 @@ describe('a program that forgets to close its scheduler', () => {
   })
 })
 
+describe('a program that closes its scheduler while the pool is filled', () => {
+  const INDEX = new URL('../../dist/index.js', import.meta.url).href
+
+  it.each(['setup', 'restore', 'connect'])('goes on, past "%s"', async (phase) => {
+    const program = [
+      `import { Scheduler } from ${JSON.stringify(INDEX)}`,
+      'let notify; const reached = new Promise((resolve) => { notify = resolve })',
+      'const ignore = () => undefined',
+      `const debug = (message, fields) => { if (fields?.phase === ${JSON.stringify(phase)}) setImmediate(notify) }`,
+      'const logger = { debug, info: ignore, warn: ignore, error: ignore }',
+      'const scheduler = new Scheduler({ warmPool: { bash: 1 }, logger })',
+      'const hold = setInterval(ignore, 1_000)',
+      'await reached',
+      'clearInterval(hold)',
+      'await scheduler.close()',
+      'console.log("closed")',
+    ].join('\n')
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    const [code] = (await once(child, 'close')) as [number | null]
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'closed\n' })
+  })
+})
+
 describe('a VM that hangs while it is idle', () => {
   it('is found by the heartbeat, killed and replaced', async () => {
     const log = new Log()

@@ -219,6 +219,18 @@ describe('close', () => {
   })
 })
 
+describe('closing during the first use', () => {
+  it('does not begin to save the template', async () => {
+    const scheduler = new Scheduler({ cacheDir: cache.directory, memoryMb: 184 })
+    const outcome = scheduler.run(PROGRAMS.bash, { language: 'bash' }).catch((error: unknown) => error)
+    await oneQemu()
+    await scheduler.close()
+    expect(await outcome).toMatchObject({ code: 'SANDBOX_CLOSED' })
+    expect(scheduler.stats().templates).toMatchObject({ saved: 0, saveFailures: 0, saving: 0 })
+    expect(scheduler.stats().admission.admitted).toBe(1)
+  })
+})
+
 /** The one QEMU that runs, once it does. */
 async function oneQemu(): Promise<number> {
   return await vi.waitFor(
