@@ -10,6 +10,9 @@ export interface Jail {
   readonly uid: number | undefined
 }
 
+/** QEMU's whole environment. One heap for all of its threads saves 1 MB per VM, and they seldom allocate at the same time. */
+export const QEMU_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' } as const
+
 /** Files QEMU may have open: its own few, the image's, and one per pool thread. */
 const OPEN_FILES_LIMIT = 256
 
@@ -48,6 +51,7 @@ function namespaces(jail: Jail): readonly string[] {
     // Out of the terminal's reach, in both directions.
     '--new-session',
     '--clearenv',
+    ...Object.entries(QEMU_ENVIRONMENT).flatMap(([name, value]) => ['--setenv', name, value]),
   ]
 }
 

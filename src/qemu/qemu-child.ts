@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KVM_DEVICE } from '../host/index.ts'
+import { QEMU_ENVIRONMENT } from './jail-arguments.ts'
 import { findInheritable } from './inherited-descriptors.ts'
 import type { QemuCommand } from './qemu-command.ts'
 import type { Accelerator } from './vm-plan.ts'
@@ -56,7 +57,7 @@ function spawnWith(command: QemuCommand, stdio: Stdio): QemuChild {
   const child = spawn(command.file, command.argv, {
     stdio,
     // Nothing of the host's environment reaches QEMU, jail or not.
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], ...QEMU_ENVIRONMENT },
     // A group of its own: Ctrl-C in the user's terminal is ours to handle, not QEMU's.
     detached: true,
   })

@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, describe, expect, it } from 'vitest'
+import { Scheduler } from '../../src/index.ts'
+import { qemuProcesses } from './processes.ts'
+
+const scheduler = new Scheduler()
+afterAll(async () => await scheduler.close())
+
+/** Seconds over which an idle VM is watched. */
+const WATCHED_SECONDS = 5
+
+/** Clock ticks per second of /proc/<pid>/stat on Linux (USER_HZ). */
+const TICKS_PER_SECOND = 100
+
+describe.each(['python', 'javascript', 'bash'])('an idle VM with %s that was resumed', (language) => {
+  it('C04, C05: owns at most 25 MB and uses less than 1 % of a processor', async () => {
+    await scheduler.prepare({ language })
+    const before = new Set(qemuProcesses())
+    await using sandbox = await scheduler.create({ language, memoryMb: 256 })
+    const pid = qemuProcesses().find((candidate) => !before.has(candidate)) ?? Number.NaN
+    expect(sandbox.info().source).toMatch(/snapshot$/)
+    const program = { python: 'print(6 * 7)', javascript: 'console.log(6 * 7)', bash: 'echo 42' }[language] ?? ''
+    expect((await sandbox.runCode(program)).stdout).toBe('42\n')
+
+    await delay(500)
+    const ticks = cpuTicks(pid)
+    await delay(WATCHED_SECONDS * 1_000)
+    const percent = ((cpuTicks(pid) - ticks) * 100) / (WATCHED_SECONDS * TICKS_PER_SECOND)
+    expect(percent).toBeLessThan(1)
+    expect(privateMegabytes(pid)).toBeLessThanOrEqual(25)
+  })
+})
+
+describe('memory that was asked for and is not used', () => {
+  it('C04: costs nothing', async () => {
+    const owned: number[] = []
+    for (const memoryMb of [256, 1_000]) {
+      await scheduler.prepare({ language: 'bash', memoryMb })
+      const before = new Set(qemuProcesses())
+      await using sandbox = await scheduler.create({ language: 'bash', memoryMb })
+      await sandbox.runCode('echo 42')
+      owned.push(privateMegabytes(qemuProcesses().find((candidate) => !before.has(candidate)) ?? Number.NaN))
+    }
+    const [small = 0, large = 0] = owned
+    expect(small).toBeGreaterThan(5)
+    expect(large).toBeLessThan(small * 1.3)
+  })
+})
+
+describe('the process that has an idle sandbox', () => {
+  it('C05: sleeps: nothing on the host is polled', async () => {
+    const product = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)
+    const program = `
+      const { Scheduler } = await import(${product})
+      const scheduler = new Scheduler()
+      const sandbox = await scheduler.create({ language: 'bash' })
+      await sandbox.runCode('echo 42')
+      process.on('SIGTERM', () => void scheduler.close())
+      setInterval(() => undefined, 2 ** 30)
+      console.log('idle')
+    `
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      await once(child.stdout, 'data')
+      await delay(1_000)
+      const before = wakeUps(child.pid ?? 0)
+      await delay(WATCHED_SECONDS * 1_000)
+      // A look four times a second would be twenty.
+      expect(wakeUps(child.pid ?? 0) - before).toBeLessThan(4 * WATCHED_SECONDS)
+    } finally {
+      const ended = once(child, 'close')
+      child.kill('SIGKILL')
+      await ended
+    }
+  })
+})
+
+/** How often the threads of a process have gone to sleep: a process that waits for events alone hardly wakes up. */
+function wakeUps(pid: number): number {
+  const statuses = readdirSync(`/proc/${pid}/task`).map((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8'),
+  )
+  return statuses.reduce((sum, status) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]), 0)
+}
+
+/** Memory that is this process's alone: what would be free without it. */
+function privateMegabytes(pid: number): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  return Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]) / 1_024
+}
+
+function cpuTicks(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11]) + Number(fields[12])
+}
