@@ -15,7 +15,7 @@ import {
 } from './sandbox/index.ts'
 import { type ResolvedSchedulerOptions, resolveSchedulerOptions, type SchedulerOptions } from './scheduler-options.ts'
 import type { LauncherStats } from './snapshot/index.ts'
-import { VmSupply } from './vm-supply.ts'
+import { type Use, VmSupply } from './vm-supply.ts'
 
 /** Options of a one-shot run: those of its sandbox, and the callbacks of its one call. */
 export type RunOptions = Omit<SandboxOptions, 'idleTimeoutMs'> &
@@ -103,7 +103,7 @@ export class Scheduler implements AsyncDisposable {
     return await this.#create(options, 'session')
   }
 
-  async #create(options: SandboxOptions, use: 'run' | 'session'): Promise<Sandbox> {
+  async #create(options: SandboxOptions, use: Use): Promise<Sandbox> {
     const resolved = resolveSandboxOptions(options, this.#options)
     throwIfAborted(resolved.signal)
     this.#throwIfClosed()
@@ -193,8 +193,8 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  async #launch(options: ResolvedSandboxOptions, use: 'run' | 'session', signal: AbortSignal): Promise<Sandbox> {
-    const { vm, reservation, source, timing } = await this.#supply.take(options, signal)
+  async #launch(options: ResolvedSandboxOptions, use: Use, signal: AbortSignal): Promise<Sandbox> {
+    const { vm, reservation, source, timing } = await this.#supply.take(options, use, signal)
     // A session's calls do not wait for processors: its VM is the caller's own, and is idle most of the time.
     if (use === 'session') reservation.idle()
     const sandbox = new Sandbox(vm, options, { source, timing })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Admission, type AdmissionStats, type Reservation } from './admission/index.ts'
-import { SandboxError, throwIfAborted, untilAborted } from './base/index.ts'
+import { throwIfAborted, untilAborted } from './base/index.ts'
 import { clockKey, type HostPaths, processorKey } from './host/index.ts'
 import { type Image, openImage } from './image/index.ts'
 import { type PoolEntry, type PoolStats, WarmPool } from './pool/index.ts'
@@ -19,6 +19,9 @@ export interface SuppliedVm {
 }
 
 export type SupplyOptions = Pick<ResolvedSandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'env' | 'onBootLog'>
+
+/** What a VM is wanted for: one program, or a session that is idle between calls. */
+export type Use = 'run' | 'session'
 
 /** What is found out once per scheduler, at its first use. */
 interface Foundation {
@@ -74,9 +77,9 @@ export class VmSupply {
    * A VM that is ready to run code.
    * @throws CapacityError · BootError · DependencyError · AbortedError
    */
-  async take(options: SupplyOptions, signal: AbortSignal): Promise<SuppliedVm> {
+  async take(options: SupplyOptions, use: Use, signal: AbortSignal): Promise<SuppliedVm> {
     const identity = identityOf(options.env)
-    const warm = await this.#fromPool(options, identity, signal)
+    const warm = await this.#fromPool(options, identity, use, signal)
     return warm ?? (await this.#launch(options, { identity, ahead: false }, signal))
   }
 
@@ -119,6 +122,7 @@ export class VmSupply {
   async #fromPool(
     options: SupplyOptions,
     identity: GuestIdentity,
+    use: Use,
     signal: AbortSignal,
   ): Promise<SuppliedVm | undefined> {
     const { memoryMb, cpus } = this.#options
@@ -127,15 +131,16 @@ export class VmSupply {
     if (warm === undefined) return undefined
     const { vm, reservation } = warm
     try {
+      // It is up already, so it does not wait for processors: it only counts, from the moment there are some. What runs beyond
+      // the budget is at most what the pools hold. A session is idle most of the time and does not count at all.
+      if (use === 'run')
+        reservation.work({ signal, timeoutMs: this.#options.admissionTimeoutMs }).catch(() => undefined)
       const startedAt = performance.now()
-      await reservation.work({ signal, timeoutMs: this.#options.admissionTimeoutMs })
-      const admittedAt = performance.now()
       await vm.adopt(identity, signal)
-      const timing = { admissionMs: admittedAt - startedAt, connectMs: performance.now() - admittedAt }
-      return { vm, reservation, source: 'pool', timing }
+      return { vm, reservation, source: 'pool', timing: { connectMs: performance.now() - startedAt } }
     } catch (error) {
       await vm.close('it was not fit to be handed out')
-      if (signal.aborted || (error instanceof SandboxError && error.code === 'CAPACITY')) throw error
+      if (signal.aborted) throw error
       this.#options.logger.warn('a VM of the pool was lost as it was handed out', { cause: String(error) })
       return undefined
     }
