@@ -1,5 +1,5 @@
 import { CapacityError, type Logger, untilAborted, withDeadline } from '../base/index.ts'
-import { type Admission, type Reservation } from '../admission/index.ts'
+import { type Admission, type Reservation, type WaitOptions } from '../admission/index.ts'
 import { type QemuProcess, type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm, type Vm } from '../vm/index.ts'
 import { buildTemplate } from './template-builder.ts'
@@ -218,7 +218,11 @@ export class Launcher {
       if (reservation !== undefined) return reservation
       throw new CapacityError('No room for a VM that nobody waits for yet', { waitedMs: 0 })
     }
-    const admitted = this.#admission.admit(plan, { signal, timeoutMs })
+    return await this.#admit(plan, { signal, timeoutMs })
+  }
+
+  async #admit(plan: VmPlan, options: WaitOptions): Promise<Reservation> {
+    const admitted = this.#admission.admit(plan, options)
     if (this.#admission.stats().waiting > 0) this.#spares.dropAll('its room was needed')
     return await admitted
   }
@@ -236,7 +240,8 @@ export class Launcher {
       const vm = resumed ?? (await this.#start(plan, request))
       this.#counts.restores += 1
       this.#trust.restored(key)
-      this.#prepareNext(key, plan)
+      // A pool keeps VMs ready itself, and its fills do not take what is ready.
+      if (!request.ahead) this.#prepareNext(key, plan)
       return { vm, source: resumed === undefined ? 'disk-snapshot' : 'memory-snapshot' }
     } catch (error) {
       if (request.signal.aborted) throw error
@@ -333,7 +338,7 @@ export class Launcher {
     return await this.#store.build(
       spec,
       async (files) => {
-        const reservation = await this.#admission.admit(plan, { signal, timeoutMs })
+        const reservation = await this.#admit(plan, { signal, timeoutMs })
         try {
           return await buildTemplate(plan, files, { language, signal, logger: this.#logger })
         } finally {
