@@ -29,6 +29,8 @@ export class TemplateSpace {
   readonly #paths: HostPaths
   readonly #limitBytes: number
   readonly #logger: Logger
+  /** Bytes that builds under way may still write: what is free counts once, not once for each of them. */
+  #promised = 0
 
   constructor(options: TemplateSpaceOptions) {
     this.#paths = options.paths
@@ -47,9 +49,28 @@ export class TemplateSpace {
     }
   }
 
-  /** Evicts until the file system has so many bytes free, and some more. @throws NoRoomError when that is not to be had */
-  async makeRoom(bytes: number): Promise<void> {
-    const needed = bytes + RESERVE_BYTES
+  /**
+   * Evicts until the file system has so many bytes free besides those of builds under way, and some more.
+   * @returns the room, to be given back when they are written or not needed
+   * @throws NoRoomError when that is not to be had
+   */
+  async makeRoom(bytes: number): Promise<Disposable> {
+    this.#promised += bytes
+    const room = {
+      [Symbol.dispose]: () => {
+        this.#promised -= bytes
+      },
+    }
+    try {
+      await this.#freeUp(this.#promised + RESERVE_BYTES)
+      return room
+    } catch (error) {
+      room[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  async #freeUp(needed: number): Promise<void> {
     const candidates = [...inOrderOfEviction(await listTemplates(this.#paths))]
     for (;;) {
       const free = await freeDiskBytes(this.#paths.templates)

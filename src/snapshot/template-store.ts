@@ -267,7 +267,7 @@ export class TemplateStore {
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#space.keepLimit({ room: expected })
-        await this.#space.makeRoom(expected)
+        using _room = await this.#space.makeRoom(expected)
         const startedAt = performance.now()
         const manifest = await makeTemplate(this.#paths, { spec, key, make, signal })
         const ms = Math.round(performance.now() - startedAt)

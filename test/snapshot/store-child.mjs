@@ -16,6 +16,14 @@ const orders = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const signal = new AbortController().signal
 const MIB = 2 ** 20
 
+function gate() {
+  let goThrough
+  const opened = new Promise((resolve) => {
+    goThrough = resolve
+  })
+  return { goThrough, opened }
+}
+
 /** Fills the files; `stateMib` says how much is written as the state, one number for each time it is called. */
 function maker(step, made) {
   return async ({ ram, state }) => {
@@ -45,8 +53,28 @@ async function build(step) {
   return { key: template?.key, made: made.count }
 }
 
+/** Builds one template from the beginning to the end while another one is being made. */
+async function buildBeside(step) {
+  const [begun, waiting] = [gate(), gate()]
+  const make = maker({}, { count: 0 })
+  const other = store.build(
+    step.other,
+    async (files) => {
+      begun.goThrough()
+      await waiting.opened
+      return await make(files)
+    },
+    { signal },
+  )
+  await begun.opened
+  const built = await build(step)
+  waiting.goThrough()
+  return { ...built, other: (await other)?.key }
+}
+
 const actions = {
   build,
+  buildBeside,
   open: async (step) => ({ key: (await store.open(step.key))?.key }),
   /** Leaves so many MiB free on the file system. */
   fillDisk: async (step) => {

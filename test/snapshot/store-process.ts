@@ -14,12 +14,15 @@ export type Step =
       readonly wait?: boolean
       readonly stateMib?: readonly number[]
     }
+  /** Builds `spec` while `other` is being made. */
+  | { readonly do: 'buildBeside'; readonly spec: TemplateSpec; readonly other: TemplateSpec }
   | { readonly do: 'open'; readonly key: string }
   | { readonly do: 'fillDisk'; readonly freeMib: number }
 
-/** What a step came to: the key of its template, how often `make` was called, all keys of the cache, and the log. */
+/** What a step came to: the keys of its templates, how often `make` was called, all keys of the cache, and the log. */
 export interface StepResult {
   readonly key?: string
+  readonly other?: string
   readonly made?: number
   readonly keys: readonly string[]
   readonly lines: readonly string[]

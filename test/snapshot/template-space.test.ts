@@ -79,6 +79,20 @@ describe('a disk that is nearly full', () => {
   })
 })
 
+describe('a disk with room for one template', () => {
+  it('is not promised to two that are built side by side', async () => {
+    const [, b, c] = await onSmallDisk(160, [
+      { do: 'fillDisk', freeMib: 76 },
+      { do: 'buildBeside', spec: named('b'), other: named('a') },
+      { do: 'build', spec: named('c') },
+    ])
+    expect(b).toMatchObject({ made: 0, other: keyOf('a'), keys: keysOf('a') })
+    expect(warnings(b)).toEqual([expect.stringMatching(/MB are free where 80 MB are needed/)])
+    // What was promised is given back, whether it was used or not.
+    expect(c).toMatchObject({ made: 1, key: keyOf('c') })
+  })
+})
+
 describe('the limit of all templates', () => {
   /** Builds a template with a state of one MiB, last used so many seconds after the epoch. */
   async function build(cache: TestCache, store: TemplateStore, name: string, usedAt: number): Promise<void> {
