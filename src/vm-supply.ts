@@ -36,6 +36,9 @@ interface WarmVm extends PoolEntry {
   readonly reservation: Reservation
 }
 
+/** The longest wait: who is served already is not refused. The wait ends with the VM. */
+const UNTIL_ITS_END_MS = 2 ** 31 - 1
+
 /** Milliseconds in which a VM of a pool answers; one that is starved for so long is no warm VM. */
 const ANSWER_TIMEOUT_MS = 10_000
 
@@ -133,8 +136,9 @@ export class VmSupply {
     try {
       // It is up already, so it does not wait for processors: it only counts, from the moment there are some. What runs beyond
       // the budget is at most what the pools hold. A session is idle most of the time and does not count at all.
-      if (use === 'run')
-        reservation.work({ signal, timeoutMs: this.#options.admissionTimeoutMs }).catch(() => undefined)
+      // Nor does either count as ready ahead of demand: else a pool whose VMs serve sessions could not be filled again.
+      reservation.serve()
+      if (use === 'run') reservation.work({ signal, timeoutMs: UNTIL_ITS_END_MS }).catch(() => undefined)
       const startedAt = performance.now()
       await vm.adopt(identity, signal)
       return { vm, reservation, source: 'pool', timing: { connectMs: performance.now() - startedAt } }

@@ -368,6 +368,16 @@ describe('a VM made ahead of demand', () => {
     expect(last).toBeDefined()
     for (const reservation of [...ahead, next, last]) reservation?.release()
   })
+
+  it('leaves that share when it serves somebody without working', () => {
+    const admission = admissionOn(hostFor(4))
+    const ahead = [admission.tryAdmit(small), admission.tryAdmit(small)]
+    for (const reservation of ahead) reservation?.idle()
+    expect(admission.tryAdmit(small)).toBeUndefined()
+    ahead[0]?.serve()
+    expect(admission.tryAdmit(small)).toBeDefined()
+    expect(admission.stats().inUse).toMatchObject({ vms: 3, working: 1 })
+  })
 })
 
 describe('close', () => {

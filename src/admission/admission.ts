@@ -32,6 +32,8 @@ export interface WaitOptions {
 export interface Reservation extends Disposable {
   /** The VM is idle from now on: its memory stays reserved, its processors are free for others. */
   idle(): void
+  /** It serves somebody, whether it works or not: it does not count as made ahead of demand any more. */
+  serve(): void
   /**
    * It serves somebody: waits for its turn in the line for processors. At once when it works already. One wait at a time.
    * @throws CapacityError after `timeoutMs`; AbortedError; SandboxClosedError once released or after close()
@@ -181,6 +183,7 @@ export class Admission {
     }
     return {
       idle: () => this.#update(rest(this.#state, id)),
+      serve: () => this.#update(serve(this.#state, id)),
       work: async (options) => await this.#work(id, options),
       release: giveBack,
       [Symbol.dispose]: giveBack,
