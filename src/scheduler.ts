@@ -146,8 +146,8 @@ export class Scheduler implements AsyncDisposable {
   /**
    * Saves the template from which such sandboxes are resumed, unless there is one already. Without it the first use of a
    * configuration boots, and the template is saved meanwhile.
-   * @returns whether there is a template; what stood in the way is told in the log
-   * @throws InvalidInputError · CapacityError · DependencyError · AbortedError
+   * @returns whether there is a template; what stood in the way, a full host included, is told in the log
+   * @throws InvalidInputError · DependencyError · AbortedError
    */
   async prepare(options: Pick<SandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'signal'> = {}): Promise<boolean> {
     const resolved = resolveSandboxOptions(options, this.#options)
