@@ -51,7 +51,8 @@ interface Watched {
 
 async function idleVms(bench: Bench, owner: Owner, language: Language): Promise<readonly Watched[]> {
   const scheduler = owner.own(bench.scheduler())
-  await ensureTemplate(scheduler, language, bench.signal)
+  // By another one: a scheduler that restores for the second time loads the template ahead, and that VM would be counted.
+  await ensureTemplate(owner.own(bench.scheduler()), language, bench.signal)
   await bench.bare.prepare(language)
   const before = new Set((await descendants()).map(({ pid }) => pid))
   const sandbox = owner.own(await scheduler.create({ language, signal: bench.signal }))
