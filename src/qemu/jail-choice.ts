@@ -6,6 +6,7 @@ import {
   findBubblewrap,
   findInPath,
   type HostPaths,
+  type JailMaker,
   jailConditions,
   jailUidRange,
   jailVerdictFile,
@@ -17,13 +18,10 @@ import type { JailPlan } from './vm-plan.ts'
 /** Whether QEMU must be jailed. `off` is for containers that forbid namespaces. */
 export type JailMode = 'required' | 'off'
 
-const verdict = z.object({
-  path: z.string(),
-  maker: z.union([
-    z.object({ kind: z.literal('root'), uids: z.object({ first: z.number().int(), count: z.number().int() }) }),
-    z.object({ kind: z.literal('user') }),
-  ]),
-})
+const jailMaker = z.union([
+  z.object({ kind: z.literal('root'), uids: z.object({ first: z.number().int(), count: z.number().int() }) }),
+  z.object({ kind: z.literal('user') }),
+])
 
 /**
  * How QEMU is confined on this host, found by trying. A success is remembered for this boot of the host as long as nothing
@@ -32,15 +30,16 @@ const verdict = z.object({
  */
 export async function chooseJail(mode: JailMode, env: NodeJS.ProcessEnv, paths: HostPaths): Promise<JailPlan> {
   if (mode === 'off') return { kind: 'off', user: await userWithoutJail() }
-  const file = await findInPath('bwrap', env['PATH'] ?? '')
-  const kept = file === undefined ? undefined : jailVerdictFile(paths, await verdictKey(file))
+  const found = await findInPath('bwrap', env['PATH'] ?? '')
+  const kept = found === undefined ? undefined : jailVerdictFile(paths, await verdictKey(found))
   const known = kept === undefined ? undefined : await recall(kept)
-  if (known !== undefined) return { kind: 'bubblewrap', ...known }
+  // The program is the one that was found now: what is started as root is not read from a file.
+  if (found !== undefined && known !== undefined) return { kind: 'bubblewrap', path: found, maker: known }
   const fact = await findBubblewrap(env)
   if (fact.state === 'usable') {
     const { path, maker } = fact
     // A cache that cannot be written costs the trial each time; whoever needs it writable says so.
-    if (kept !== undefined) await writeJsonAtomic(kept, { path, maker }).catch(() => undefined)
+    if (kept !== undefined) await writeJsonAtomic(kept, maker).catch(() => undefined)
     return { kind: 'bubblewrap', path, maker }
   }
   const what = fact.state === 'missing' ? 'bubblewrap is missing' : 'bubblewrap may not make a jail on this host'
@@ -57,9 +56,9 @@ async function verdictKey(path: string): Promise<string> {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
 }
 
-async function recall(file: string): Promise<z.infer<typeof verdict> | undefined> {
+async function recall(file: string): Promise<JailMaker | undefined> {
   try {
-    return verdict.parse(JSON.parse(await readFile(file, 'utf8')))
+    return jailMaker.parse(JSON.parse(await readFile(file, 'utf8')))
   } catch {
     return undefined
   }

@@ -16,8 +16,6 @@ import {
 export interface TemplateFiles {
   readonly ram: string
   readonly state: string
-  /** Gives both files to the uid under which the QEMU that saves runs. They come back when the template is published. */
-  own(uid: number): Promise<void>
 }
 
 /** What a builder knows of the template that it made. */
@@ -63,15 +61,7 @@ export async function makeWorkDirectory(paths: HostPaths, key: string, ramBytes:
 /** The files of a work directory as its builder gets them. */
 export function filesToFill(work: TemplatePaths): TemplateFiles {
   const { ram, state } = work
-  return {
-    ram,
-    state,
-    own: async (uid) => {
-      // The group may do nothing with them, so it is left as it is.
-      for (const path of [ram, state])
-        await withFile(path, async (file) => await file.chown(uid, process.getegid?.() ?? 0))
-    },
-  }
+  return { ram, state }
 }
 
 /** Takes a file back from QEMU's uid, on the disk and never to be written again. @throws Error when it is not a regular file */

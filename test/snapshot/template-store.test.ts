@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, lstat, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -33,8 +33,11 @@ describe('a template', () => {
     const owners: number[] = []
     const make = async (files: Parameters<ReturnType<typeof fill>>[0]): ReturnType<ReturnType<typeof fill>> => {
       const facts = await fill('a')(files)
-      await files.own(uid)
-      for (const path of [files.ram, files.state]) owners.push((await lstat(path)).uid)
+      for (const path of [files.ram, files.state]) {
+        // As when root's QEMU, which has a uid of its own, is to write them.
+        await chown(path, uid, process.getegid?.() ?? 0)
+        owners.push((await lstat(path)).uid)
+      }
       return facts
     }
     const built = await cache.store().build(spec(), make, { signal: SIGNAL })
