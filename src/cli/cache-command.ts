@@ -71,7 +71,8 @@ async function ruleOf(context: CliContext, options: CachePruneOptions): Promise<
   const { olderThan, limitMb, all } = options
   if (all === true) return { kind: 'all' }
   if (olderThan === undefined && limitMb === undefined) {
-    return { kind: 'other-images', imageId: await imageInUse(context) }
+    const imageId = await imageInUse(context)
+    return { kind: 'other-images', imageIds: imageId === undefined ? [] : [imageId] }
   }
   return {
     kind: 'bounds',

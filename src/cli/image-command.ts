@@ -12,6 +12,7 @@ import {
 } from '../image/index.ts'
 import { LANGUAGES } from '../sandbox/index.ts'
 import { Scheduler } from '../scheduler.ts'
+import { chooseForPruning, TemplateStore } from '../snapshot/index.ts'
 import type { CliContext } from './context.ts'
 import { formatBytes, formatDuration, showBuild } from './image-progress.ts'
 
@@ -75,11 +76,24 @@ export async function runImageBuild(context: CliContext, options: ImageBuildOpti
       ].join('\n'),
     )
     if (options.json === true) context.stdout.write(`${JSON.stringify(image.manifest, undefined, 2)}\n`)
+    await removeTemplatesOfOldImages(context)
     if (options.templates !== false) await saveTemplates(context)
   } catch (error) {
     display.fail()
     throw error
   }
+}
+
+/** A build removes images that are no longer kept; what could be resumed with them alone goes, too. */
+async function removeTemplatesOfOldImages(context: CliContext): Promise<void> {
+  const paths = resolvePaths(context.env)
+  const imageIds = (await listImages(paths)).map(({ id }) => id)
+  const store = new TemplateStore({
+    paths,
+    limitBytes: Number.POSITIVE_INFINITY,
+    logger: createLogger(buildLogLevel(context)),
+  })
+  await store.prune((templates) => chooseForPruning(templates, { kind: 'other-images', imageIds }, Date.now()))
 }
 
 /** Saves the templates of all languages, so that not even the first use boots. An image without them works, too. */

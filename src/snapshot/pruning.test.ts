@@ -29,8 +29,8 @@ describe('chooseForPruning', () => {
   })
 
   it('takes those of other images, and without an image those alone that nobody can use', () => {
-    expect(chosen({ kind: 'other-images', imageId: 'current' })).toEqual(['foreign', 'damaged'])
-    expect(chosen({ kind: 'other-images', imageId: undefined })).toEqual(['damaged'])
+    expect(chosen({ kind: 'other-images', imageIds: ['current'] })).toEqual(['foreign', 'damaged'])
+    expect(chosen({ kind: 'other-images', imageIds: [] })).toEqual(['damaged'])
   })
 
   it('takes those that were not used for so long', () => {

@@ -5,8 +5,8 @@ import type { TemplateSummary } from './template-list.ts'
 export type PruneRule =
   /** All of them. */
   | { readonly kind: 'all' }
-  /** Those that VMs of this image cannot be resumed from; without an image, none. */
-  | { readonly kind: 'other-images'; readonly imageId: string | undefined }
+  /** Those that VMs of these images cannot be resumed from; without an image, none. */
+  | { readonly kind: 'other-images'; readonly imageIds: readonly string[] }
   /** Those not used for so long, and then those used least recently until the rest fits; either may be left out. */
   | { readonly kind: 'bounds'; readonly unusedForMs?: number; readonly limitBytes?: number }
 
@@ -17,7 +17,8 @@ export function chooseForPruning<
   const goes = (template: T): boolean => {
     if (template.useless || rule.kind === 'all') return true
     if (rule.kind === 'other-images') {
-      return rule.imageId !== undefined && template.manifest?.spec.imageId !== rule.imageId
+      const imageId = template.manifest?.spec.imageId
+      return rule.imageIds.length > 0 && (imageId === undefined || !rule.imageIds.includes(imageId))
     }
     return rule.unusedForMs !== undefined && now - template.lastUsedAt >= rule.unusedForMs
   }
