@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, open, readdir, rename, rm, truncate } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readdir, rename, rm, truncate } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -86,9 +86,10 @@ describe('a template', () => {
     const processes = [child.pid ?? 0, ...descendants(child.pid ?? 0)]
     child.kill('SIGKILL')
     await once(child, 'close')
-    await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]), { timeout: 10_000, interval: 10 })
     expect(await templateKeys()).toEqual([])
     expect(await runCli()).toMatchObject({ stdout: '42\n', source: 'cold-boot' })
+    // A jail that was half made when its maker was killed is removed by the next start.
+    await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]), { timeout: 10_000, interval: 10 })
     expect(await readdir(templates)).toEqual(await templateKeys())
     expect((await runCli()).source).toBe('disk-snapshot')
   })
@@ -115,6 +116,7 @@ async function templateKeys(): Promise<string[]> {
 }
 
 async function removeTemplates(): Promise<void> {
+  await mkdir(templates, { recursive: true, mode: 0o700 })
   for (const name of await readdir(templates)) await rm(join(templates, name), { recursive: true })
 }
 
@@ -145,7 +147,7 @@ function isAlive(pid: number): boolean {
 }
 
 function startCli(prefix: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-  const [file = '', ...argv] = [...prefix, process.execPath, CLI, ...RUN]
+  const [file, ...argv] = [...prefix, process.execPath, CLI, ...RUN]
   return spawn(file, argv, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, EXEC_SANDBOX_CACHE_DIR: cache.directory, EXEC_SANDBOX_LOG_LEVEL: 'warn', ...env },
