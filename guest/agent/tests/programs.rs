@@ -30,17 +30,19 @@ fn a_program_starts_writes_to_both_streams_and_ends_with_its_code() {
 }
 
 #[test]
-fn a_program_that_cannot_be_started_is_a_spawn_error() {
+fn a_program_that_cannot_be_started_ends_as_in_a_shell() {
     let mut host = Host::start();
-    for (argv, cwd, part) in [
-        (json!(["no-such-program"]), "/", "no-such-program: No such file"),
-        (json!(["/etc"]), "/", "/etc: Permission denied"),
-        (json!(["true"]), "/no/such/place", "cannot enter /no/such/place"),
+    for (argv, cwd, code, part) in [
+        (json!(["no-such-program"]), "/", 127, "no-such-program: No such file"),
+        (json!(["/etc"]), "/", 126, "/etc: Permission denied"),
+        (json!(["true"]), "/no/such/place", 126, "cannot enter /no/such/place"),
     ] {
         let id = host.request("exec", &json!({ "argv": argv, "cwd": cwd }));
-        let error = host.finish(id).response.unwrap()["error"].clone();
-        assert_eq!(error["code"], "spawn");
-        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
+        let heard = host.finish(id);
+        let result = heard.response.unwrap()["result"].clone();
+        assert_eq!((result["exitCode"].as_u64(), result["reason"].as_str()), (Some(code), Some("exit")), "{result}");
+        assert!(String::from_utf8_lossy(&heard.stderr).contains(part), "{:?}", heard.stderr);
+        assert_eq!(heard.events.len(), 1, "the pid is told all the same");
     }
     host.close();
 }

@@ -190,6 +190,53 @@ fn a_repl_lost_between_two_runs_is_told_once() {
     host.close();
 }
 
+fn stop(host: &mut Host, context: &str) -> Value {
+    let id = host.request("stop", &json!({ "language": "python", "context": context }));
+    host.finish(id).response.unwrap()["result"]["stopped"].clone()
+}
+
+#[test]
+fn a_repl_that_the_host_stops_is_gone_and_others_are_not() {
+    let mut host = Host::start();
+    assert_eq!(stop(&mut host, "main"), false, "there is none yet");
+    for context in ["main", "other"] {
+        let id = run_request(&mut host, context, "kept=5", 0);
+        host.finish(id);
+    }
+    assert_eq!(stop(&mut host, "main"), true);
+    let id = run_request(&mut host, "main", "echo \"[$kept]\"", 0);
+    let heard = host.finish(id);
+    assert_eq!(text(&heard.stdout), "[]\n");
+    assert_eq!(heard.response.unwrap()["result"]["state"], "kept", "nobody lost what he did not mean to lose");
+    let id = run_request(&mut host, "other", "echo \"[$kept]\"", 0);
+    assert_eq!(text(&host.finish(id).stdout), "[5]\n");
+    host.close();
+}
+
+#[test]
+fn stopping_ends_the_run_and_those_that_wait_get_a_new_repl() {
+    let mut host = Host::start();
+    let running = run_request(&mut host, "main", "echo up; sleep 60", 0);
+    host.listen_until(running, |heard| heard.stdout == b"up\n");
+    let waiting = run_request(&mut host, "main", "echo next", 0);
+    assert_eq!(stop(&mut host, "main"), true);
+    let result = host.finish(running).response.unwrap()["result"].clone();
+    assert_eq!(ending(&result), (137, "signal", "reset"));
+    assert_eq!(text(&host.finish(waiting).stdout), "next\n");
+    host.close();
+}
+
+#[test]
+fn a_repl_stopped_while_it_starts_fails_no_run() {
+    let mut host = Host::start();
+    let start = host.request("start", &json!({ "language": "python", "context": "main" }));
+    let waiting = run_request(&mut host, "main", "echo next", 0);
+    assert_eq!(stop(&mut host, "main"), true);
+    assert_eq!(host.finish(start).response.unwrap()["error"]["code"], "spawn");
+    assert_eq!(text(&host.finish(waiting).stdout), "next\n");
+    host.close();
+}
+
 #[test]
 fn a_repl_that_breaks_the_protocol_is_killed() {
     let mut host = Host::start();

@@ -30,7 +30,7 @@ impl Agent {
         let waited_for = |exchange: &Exchange| match exchange {
             Exchange::Program(_) => true,
             Exchange::Run(run) => run.is_running(),
-            Exchange::Start(_) | Exchange::Resume(_) => false,
+            Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => false,
         };
         if self.machine.is_none() || tasks() <= FULL || self.exchanges.values().any(waited_for) {
             return;

@@ -29,6 +29,7 @@ use poller::{Event, Interest, Owner, Part, Poller, Watched};
 use port::Port;
 pub use port::PortError;
 use program::Program;
+use requests::Stopped;
 use resume::Resuming;
 use run::Run;
 
@@ -55,6 +56,8 @@ enum Exchange {
     Program(Box<Program>),
     Run(Box<Run>),
     Start(ContextKey),
+    /// Waits for the end of the REPL with this serial number.
+    Stop(u32),
     Resume(Resuming),
 }
 
@@ -140,7 +143,7 @@ impl Agent {
             Owner::Exchange(id) => {
                 if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
                     match event.token.part {
-                        Part::Report => program.check_start(&mut self.port),
+                        Part::Report => program.check_start(),
                         Part::Stdin => {
                             if let Some(stdin) = &mut program.stdin {
                                 stdin.pump(id, &mut self.port);
@@ -188,7 +191,7 @@ impl Agent {
         let exchanges = self.exchanges.values().filter_map(|exchange| match exchange {
             Exchange::Program(program) => program.due(),
             Exchange::Run(run) => run.due(),
-            Exchange::Start(_) | Exchange::Resume(_) => None,
+            Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => None,
         });
         let repls = self.contexts.values().filter_map(|context| context.repl.as_ref()?.due());
         let next = exchanges.chain(repls).min()?;
@@ -218,7 +221,7 @@ impl Agent {
                     let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                     moved |= run.pump_rest(repl, &mut self.port);
                 }
-                Exchange::Start(_) | Exchange::Resume(_) => {}
+                Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
             }
         }
         moved
@@ -229,6 +232,7 @@ impl Agent {
             Exchange::Program(program) => program.is_finished().then_some(*id),
             Exchange::Run(run) => run.is_finished().then_some(*id),
             Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
+            Exchange::Stop(serial) => self.key_of(*serial).is_none().then_some(*id),
             Exchange::Start(_) => None,
         });
         let finished: Vec<u32> = finished.collect();
@@ -245,6 +249,7 @@ impl Agent {
                     self.end_turn(&run.key, *id);
                 }
                 Some(Exchange::Resume(_)) => self.respond_resumed(*id),
+                Some(Exchange::Stop(_)) => self.port.respond(*id, &Ok(Stopped { stopped: true })),
                 Some(Exchange::Start(_)) | None => {}
             }
         }

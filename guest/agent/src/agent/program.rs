@@ -17,7 +17,7 @@ use crate::process::launch::exec_outcome;
 use crate::process::{ExecFailure, Launched};
 use crate::sys::signals::{signal_group, signal_process};
 use crate::sys::wait::{Exit, Status};
-use crate::wire::message::{milliseconds, ErrorCode, Event, RequestError};
+use crate::wire::message::{milliseconds, Event};
 
 /// A file of the agent's that holds a `#!` program while it runs.
 pub struct Script {
@@ -91,19 +91,19 @@ impl Program {
         }
     }
 
+    /// Tells the host the pid, once.
+    pub fn announce(&self, port: &mut Port) {
+        port.event(self.id, &Event::Started { pid: self.pid.as_raw_nonzero().get() });
+    }
+
     /// Looks whether the child has become the program.
-    pub fn check_start(&mut self, port: &mut Port) {
+    pub fn check_start(&mut self) {
         let Some(outcome) = self.report.as_ref().and_then(exec_outcome) else {
             return;
         };
         self.report = None;
         match outcome {
-            Ok(()) => {
-                self.started = Some(clock::now());
-                if self.script.is_none() {
-                    port.event(self.id, &Event::Started { pid: self.pid.as_raw_nonzero().get() });
-                }
-            }
+            Ok(()) => self.started = Some(clock::now()),
             Err(failure) => self.failure = Some(failure),
         }
     }
@@ -152,8 +152,8 @@ impl Program {
     }
 
     /// The process has ended. Its report is looked at first: it may not have become the program at all.
-    pub fn ended(&mut self, exit: Exit, was_victim: bool, kills_now: u64, port: &mut Port) {
-        self.check_start(port);
+    pub fn ended(&mut self, exit: Exit, was_victim: bool, kills_now: u64) {
+        self.check_start();
         let out_of_memory = kills_now > self.kills_before && exit.status == Status::Exited(KILLED);
         self.memory = was_victim || out_of_memory;
         self.exit = Some((exit, clock::now()));
@@ -198,13 +198,8 @@ impl Program {
         };
         let (mut exit_code, reason) = classify(exit.status, self.ladder.cause(), self.memory);
         if let Some(failure) = self.failure {
-            let message = failure.message(&self.name, &self.cwd);
-            if self.script.is_none() {
-                let error = RequestError::new(ErrorCode::Spawn, message);
-                return port.respond_after_streams::<ProgramEnd>(self.id, &Err(error));
-            }
             exit_code = failure.shell_status();
-            self.outputs[1].say(&format!("{message}\n"), port);
+            self.outputs[1].say(&format!("{}\n", failure.message(&self.name, &self.cwd)), port);
         }
         let started = self.started.unwrap_or(ended_at);
         let end = ProgramEnd {

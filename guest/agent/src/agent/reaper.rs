@@ -39,7 +39,7 @@ impl Agent {
                 Some(Owner::Exchange(id)) => {
                     let kills = self.oom.kills();
                     if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
-                        program.ended(exit, was_victim, kills, &mut self.port);
+                        program.ended(exit, was_victim, kills);
                     }
                 }
                 Some(Owner::Repl(serial)) => self.repl_ended(serial, exit, was_victim),
@@ -62,7 +62,7 @@ impl Agent {
                         let _ = signal_group(repl.pid, signal);
                     }
                 }
-                Exchange::Start(_) | Exchange::Resume(_) => {}
+                Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
             }
         }
         let late = self.contexts.iter().filter(|(_, context)| {

@@ -117,7 +117,7 @@ impl Agent {
         }
     }
 
-    fn key_of(&self, serial: u32) -> Option<ContextKey> {
+    pub(super) fn key_of(&self, serial: u32) -> Option<ContextKey> {
         let mut contexts = self.contexts.iter();
         let found = contexts.find(|(_, context)| context.repl.as_ref().is_some_and(|repl| repl.serial == serial));
         found.map(|(key, _)| key.clone())
@@ -282,7 +282,8 @@ impl Agent {
                 self.exchanges.remove(&waiter);
                 self.port.respond::<Started>(waiter, &Err(error.clone()));
             }
-            if let Some(id) = active.filter(|id| self.is_waiting(*id)) {
+            // A REPL that the host stopped says nothing about the next one, which a waiting run gets.
+            if let Some(id) = active.filter(|id| !repl.loss_told && self.is_waiting(*id)) {
                 self.fail_unless(id, Err(error));
             }
             return;

@@ -41,6 +41,11 @@ pub(super) struct Started {
 }
 
 #[derive(Serialize)]
+pub(super) struct Stopped {
+    pub stopped: bool,
+}
+
+#[derive(Serialize)]
 struct Delivered {
     delivered: bool,
 }
@@ -65,6 +70,7 @@ impl Agent {
                 "exec" => request.params().and_then(|exec| self.exec(id, exec)),
                 "run" => request.params().and_then(|run| self.run(id, run)),
                 "start" => request.params().and_then(|start| self.start(id, start)),
+                "stop" => request.params().map(|stop| self.stop(id, stop)),
                 other => Err(RequestError::new(ErrorCode::UnknownMethod, format!("no method {other:.64}"))),
             }
         };
@@ -121,7 +127,11 @@ impl Agent {
         let launched =
             launched.map_err(|error| RequestError::new(ErrorCode::Spawn, format!("{}: {error}", plan.name)))?;
         let id = plan.id;
+        let is_script = plan.script.is_some();
         let program = Program::new(plan, launched, &self.poller);
+        if !is_script {
+            program.announce(&mut self.port);
+        }
         self.children.insert(program.pid.as_raw_nonzero().get(), Owner::Exchange(id));
         self.exchanges.insert(id, Exchange::Program(Box::new(program)));
         Ok(())
@@ -181,6 +191,25 @@ impl Agent {
         Ok(())
     }
 
+    /// Ends the REPL of a context: a run in it ends by the signal, runs that wait get a new one. Nothing is lost that the
+    /// host did not mean to lose, so no later result tells of it.
+    fn stop(&mut self, id: u32, request: request::Stop) {
+        let key = ContextKey { language: request.language, name: request.context };
+        let Some(context) = self.contexts.get_mut(&key) else {
+            return self.port.respond(id, &Ok(Stopped { stopped: false }));
+        };
+        context.lost = false;
+        let Some(repl) = &context.repl else {
+            return self.port.respond(id, &Ok(Stopped { stopped: false }));
+        };
+        let serial = repl.serial;
+        self.condemn(&key, "the host stopped it");
+        if let Some(repl) = self.contexts.get_mut(&key).and_then(|context| context.repl.as_mut()) {
+            repl.loss_told = true;
+        }
+        self.exchanges.insert(id, Exchange::Stop(serial));
+    }
+
     /// Runs code that names its interpreter, in the turn of its context.
     pub(super) fn start_script(&mut self, id: u32, run: &Run, shebang: Shebang) -> Result<(), RequestError> {
         let path = self.config.script_directory.join(format!("program-{id}"));
@@ -231,8 +260,8 @@ impl Agent {
                     self.port.respond::<Started>(id, &Err(error));
                 }
             }
-            // Ends by its own deadline, a few seconds away.
-            Some(Exchange::Resume(_)) | None => {}
+            // Ends by its own deadline, a few seconds away, or with a process that has been killed.
+            Some(Exchange::Resume(_) | Exchange::Stop(_)) | None => {}
         }
     }
 

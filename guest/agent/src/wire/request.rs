@@ -78,6 +78,12 @@ pub struct Start {
 }
 
 #[derive(Debug, Deserialize)]
+pub struct Stop {
+    pub language: Language,
+    pub context: String,
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     pub language: Language,
@@ -179,6 +185,12 @@ impl Checked for Resume {
 }
 
 impl Checked for Start {
+    fn check(&self) -> Result<(), String> {
+        check_context(&self.context)
+    }
+}
+
+impl Checked for Stop {
     fn check(&self) -> Result<(), String> {
         check_context(&self.context)
     }
