@@ -13,6 +13,11 @@ export class CallQueue {
   #busy = false
   #open = false
 
+  /** Calls that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   /** Waits for the turn; the returned function ends it and must be called once. */
   async enter(signal: AbortSignal | undefined): Promise<() => void> {
     throwIfAborted(signal)

@@ -1,3 +1,25 @@
+export type { CommandHandle, CommandResult } from './commands/command-handle.ts'
+export type { CommandOptions, RunCommandOptions, StartCommandOptions } from './commands/command-options.ts'
+export type { CommandInfo, Commands } from './commands/commands.ts'
+export type { OutputChunk } from './commands/output-log.ts'
+export type { ContextInfo, ContextOptions, Contexts } from './contexts.ts'
+export type { FileInfo, FileType } from './files/file-info.ts'
+export type {
+  DownloadOptions,
+  FileContent,
+  FileFormat,
+  FileOptions,
+  ListOptions,
+  MakeDirOptions,
+  ReadOptions,
+  RemoveOptions,
+  RenameOptions,
+  StatOptions,
+  WriteOptions,
+} from './files/file-options.ts'
+export type { SandboxFiles } from './files/files.ts'
+export type { TreeCopy } from './files/host-tree.ts'
+export type { FileStream } from './files/read.ts'
 export { checkCode, INPUT_LIMITS } from './input-checks.ts'
 export { detectLanguage, LANGUAGE_NAMES, LANGUAGES, type Language, parseLanguage } from './language.ts'
 export {
@@ -16,9 +38,11 @@ export {
   type EndReason,
   OUTPUT_LIMITS,
   type ProgramError,
+  type ProgramResult,
   type RunResult,
   type Source,
   type Timing,
   type Usage,
 } from './result.ts'
-export { Sandbox, type SandboxEnd, type SandboxInfo } from './sandbox.ts'
+export type { SandboxEnd } from './lifetime.ts'
+export { Sandbox, type SandboxInfo } from './sandbox.ts'

@@ -74,8 +74,11 @@ export const limits = {
   idleTimeoutMs: z.number().int().min(0).max(86_400_000),
 } as const
 
-const callback = z.custom<(...values: never[]) => void>((value) => typeof value === 'function', 'expected a function')
-const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal')
+export const callback = z.custom<(...values: never[]) => void>(
+  (value) => typeof value === 'function',
+  'expected a function',
+)
+export const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal')
 
 const sandboxSchema = z.strictObject({
   language: z.string().optional(),
@@ -89,12 +92,11 @@ const sandboxSchema = z.strictObject({
   signal: signal.optional(),
 })
 
+export const contextName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1–64 letters, digits, "-" or "_"')
+
 const runCodeSchema = z.strictObject({
   language: z.string().optional(),
-  context: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1–64 letters, digits, "-" or "_"')
-    .optional(),
+  context: contextName.optional(),
   env: z.unknown().optional(),
   timeoutMs: limits.timeoutMs.optional(),
   onStdout: callback.optional(),

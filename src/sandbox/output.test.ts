@@ -12,7 +12,7 @@ async function* chunksOf(bytes: Uint8Array, sizes: readonly number[]): AsyncGene
   if (offset < bytes.byteLength) yield bytes.slice(offset)
 }
 
-const base = { name: 'stdout', onCallback: () => undefined, onCallbackError: () => undefined }
+const base = { name: 'stdout', kept: Infinity, onCallback: () => undefined, onCallbackError: () => undefined }
 
 describe('collectOutput', () => {
   it('tears no character, whatever the read borders', async () => {

@@ -3,11 +3,15 @@ import type { OutputCallback } from './options.ts'
 
 export interface CollectedOutput {
   readonly text: string
+  /** There was more than was to be kept. */
+  readonly cut: boolean
 }
 
 export interface CollectOptions {
   /** Bytes the agent may pass on; it was told the same number. */
   readonly limit: number
+  /** Bytes that become part of the text; the callback gets all. */
+  readonly kept: number
   /** Name of the stream in errors. */
   readonly name: string
   readonly callback: OutputCallback | undefined
@@ -30,11 +34,22 @@ export async function collectOutput(
   const splitter = new CharacterSplitter()
   const parts: string[] = []
   let received = 0
+  let room = options.kept
+  let cut = false
   let callback = options.callback
+  const keep = (text: string, bytes: Uint8Array): void => {
+    if (bytes.byteLength <= room) parts.push(text)
+    else if (!cut) {
+      cut = true
+      const fits = bytes.subarray(0, room)
+      parts.push(decoder.decode(fits.subarray(0, room - incompleteTail(fits))))
+    }
+    room = cut ? 0 : room - bytes.byteLength
+  }
   const pass = async (bytes: Uint8Array): Promise<void> => {
     if (bytes.byteLength === 0) return
     const text = decoder.decode(bytes)
-    parts.push(text)
+    keep(text, bytes)
     if (callback === undefined) return
     options.onCallback(1)
     try {
@@ -58,7 +73,7 @@ export async function collectOutput(
   // A sequence cut off by the limit is the limit's doing, not the program's: it is dropped. One that the program itself
   // left unfinished is shown as U+FFFD.
   if (received < limit) await pass(splitter.rest())
-  return { text: parts.join('') }
+  return { text: parts.join(''), cut }
 }
 
 // ignoreBOM: a byte order mark that a program prints is output like any other.

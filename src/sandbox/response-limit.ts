@@ -28,22 +28,24 @@ export class UserCode {
   }
 }
 
-/**
- * The host's own limit on the guest's answer. It also holds the caller's process open while a call is under way: the VM
- * itself does not. Time in which the caller's callbacks run does not count.
- */
+export interface ResponseLimitOptions {
+  readonly watch: UserCode
+  /** Whether the caller's process stays open meanwhile: the VM itself does not hold it. */
+  readonly holdsProcess: boolean
+  readonly onExpired: (reason: string) => void
+}
+
+/** The host's own limit on the guest's answer. Time in which the caller's callbacks run does not count. */
 export class ResponseLimit {
-  readonly #watch: UserCode
-  readonly #onExpired: (reason: string) => void
+  readonly #options: ResponseLimitOptions
   #grantedMs = 0
   #timer: NodeJS.Timeout | undefined
 
   /** @param timeoutMs the program's own limit, from now on; 0 = none */
-  constructor(timeoutMs: number, watch: UserCode, onExpired: (reason: string) => void) {
-    this.#watch = watch
-    this.#onExpired = onExpired
+  constructor(timeoutMs: number, options: ResponseLimitOptions) {
+    this.#options = options
     if (timeoutMs > 0) this.#start(timeoutMs + LADDER_MS + GRACE_MS)
-    else this.#timer = setInterval(() => undefined, 2 ** 31 - 1)
+    else if (options.holdsProcess) this.#timer = setInterval(() => undefined, 2 ** 31 - 1)
   }
 
   stop(): void {
@@ -52,13 +54,15 @@ export class ResponseLimit {
 
   #start(ms: number): void {
     this.#timer = setTimeout(() => this.#expire(), ms)
+    if (!this.#options.holdsProcess) this.#timer.unref()
   }
 
   #expire(): void {
-    const owedMs = this.#watch.spentMs - this.#grantedMs
+    const { watch, onExpired } = this.#options
+    const owedMs = watch.spentMs - this.#grantedMs
     this.#grantedMs += owedMs
-    if (this.#watch.running) this.#start(Math.max(owedMs, GRACE_MS))
+    if (watch.running) this.#start(Math.max(owedMs, GRACE_MS))
     else if (owedMs > 0) this.#start(owedMs)
-    else this.#onExpired(`it did not answer ${GRACE_MS / 1000} s after the end of a program was due`)
+    else onExpired(`it did not answer ${GRACE_MS / 1000} s after the end of a program was due`)
   }
 }

@@ -1,4 +1,5 @@
 import type { DisplayedValue } from './options.ts'
+import type { ProgramOutcome } from './program-call.ts'
 
 /**
  * How the VM of a run came to be: handed out of a warm pool; resumed from a template that had been loaded ahead, or that
@@ -46,8 +47,8 @@ export interface ProgramError {
   readonly traceback: string
 }
 
-/** What a run gives. A program that fails is a result, not an exception. */
-export interface RunResult {
+/** What a program gives. One that fails is a result, not an exception. */
+export interface ProgramResult {
   readonly stdout: string
   readonly stderr: string
   /** stdout was longer than 1 000 000 bytes; the rest was dropped. */
@@ -57,15 +58,39 @@ export interface RunResult {
   /** 0–255; 128+n for signal n, 124 for a time-out, 137 for memory. */
   readonly exitCode: number
   readonly reason: EndReason
-  /** `reset` when the session's state did not survive the run, or had been lost before it. */
-  readonly state: 'kept' | 'reset'
-  /** Values displayed by the program: its last expression, `display(…)`. */
-  readonly results: readonly DisplayedValue[]
-  readonly error?: ProgramError
   readonly source: Source
   readonly timing: Timing
   readonly usage: Usage
 }
 
+/** What a run of code in an interpreter gives. */
+export interface RunResult extends ProgramResult {
+  /** `reset` when the session's state did not survive the run, or had been lost before it. */
+  readonly state: 'kept' | 'reset'
+  /** Values displayed by the program: its last expression, `display(…)`. */
+  readonly results: readonly DisplayedValue[]
+  readonly error?: ProgramError
+}
+
 /** Bytes of output passed on per stream (semantics §2). */
 export const OUTPUT_LIMITS = { stdout: 1_000_000, stderr: 100_000 } as const
+
+/** @param startedAt when the call came, by `performance.now()` */
+export function programResult(outcome: ProgramOutcome, source: Source, startedAt: number): ProgramResult {
+  const { end, reason, stdout, stderr, stdoutTruncated, stderrTruncated } = outcome
+  return {
+    stdout,
+    stderr,
+    stdoutTruncated,
+    stderrTruncated,
+    exitCode: end.exitCode,
+    reason,
+    source,
+    timing: {
+      ...(end.spawnMs > 0 ? { spawnMs: end.spawnMs } : {}),
+      executeMs: end.executeMs,
+      totalMs: performance.now() - startedAt,
+    },
+    usage: { guestCpuMs: end.cpuMs, guestPeakBytes: end.peakBytes },
+  }
+}

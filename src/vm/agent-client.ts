@@ -17,6 +17,7 @@ const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 const resumeResult = z.object({ guestMs: milliseconds })
 const startResult = z.object({ pid: z.number().int().min(1), spawnMs: milliseconds })
+const stopResult = z.object({ stopped: z.boolean() })
 const signalResult = z.object({ delivered: z.boolean() })
 
 const END_REASONS = ['exit', 'signal', 'timeout', 'memory', 'cancelled'] as const
@@ -98,17 +99,31 @@ export async function pingGuest(channel: Channel, timeoutMs: number): Promise<vo
   await channel.request('ping', {}, { label: 'ping', timeoutMs, result: resumeResult })
 }
 
+interface Repl {
+  readonly language: string
+  readonly context: string
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Starts a REPL and waits until it is ready. */
-export async function startRepl(
-  channel: Channel,
-  options: { readonly language: string; readonly context: string; readonly signal?: AbortSignal },
-): Promise<{ readonly spawnMs: number }> {
+export async function startRepl(channel: Channel, options: Repl): Promise<{ readonly spawnMs: number }> {
   const { language, context } = options
   return await channel.request(
     'start',
     { language, context },
     { label: `start ${language}`, timeoutMs: START_TIMEOUT_MS, result: startResult, ...withSignal(options.signal) },
   )
+}
+
+/** Ends a REPL and waits until its process is dead; false when there was none. */
+export async function stopRepl(channel: Channel, options: Repl): Promise<boolean> {
+  const { language, context } = options
+  const { stopped } = await channel.request(
+    'stop',
+    { language, context },
+    { label: `stop ${language}`, timeoutMs: CONTROL_TIMEOUT_MS, result: stopResult, ...withSignal(options.signal) },
+  )
+  return stopped
 }
 
 /** Runs code in a REPL; the caller reads both streams and awaits the response. */
@@ -127,29 +142,38 @@ export function runCode(
   })
 }
 
+export interface ExecOptions {
+  /** Called once, with the pid of the program. */
+  readonly onStarted?: (pid: number) => void
+  /** Ends the program, and rejects everything about it. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Runs a program; the caller writes stdin, reads both streams and awaits the response. */
-export function execProgram(
-  channel: Channel,
-  request: ExecRequest,
-  onStarted: (pid: number) => void = () => undefined,
-): Exchange<ExecEnd> {
+export function execProgram(channel: Channel, request: ExecRequest, options: ExecOptions = {}): Exchange<ExecEnd> {
   return channel.exchange('exec', request, {
     label: `exec ${request.argv[0] ?? ''}`,
     receive: [STREAMS.stdout, STREAMS.stderr],
     send: [STREAMS.stdin],
     event: z.object({ event: z.literal('started'), pid: z.number().int().min(1) }),
-    onEvent: (event) => onStarted(event.pid),
+    onEvent: ({ pid }) => options.onStarted?.(pid),
     maxEvents: 1,
     result: programEnd,
+    ...withSignal(options.signal),
   })
 }
 
 /** Signals the process group of a running `run` or `exec`. */
-export async function signalProgram(channel: Channel, target: number, signal: number): Promise<boolean> {
+export async function signalProgram(
+  channel: Channel,
+  target: number,
+  signal: number,
+  abort?: AbortSignal,
+): Promise<boolean> {
   const { delivered } = await channel.request(
     'signal',
     { target, signal },
-    { label: `signal ${signal}`, timeoutMs: CONTROL_TIMEOUT_MS, result: signalResult },
+    { label: `signal ${signal}`, timeoutMs: CONTROL_TIMEOUT_MS, result: signalResult, ...withSignal(abort) },
   )
   return delivered
 }

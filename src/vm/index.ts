@@ -7,6 +7,8 @@ export {
   type RunRequest,
   runCode,
   signalProgram,
+  startRepl,
+  stopRepl,
   STREAMS,
 } from './agent-client.ts'
 export { BOOT_TRIES } from './boot-retry.ts'

@@ -1,0 +1,89 @@
+import { posix } from 'node:path'
+import { z } from 'zod'
+import { FileError } from '../../base/index.ts'
+import { decodeGuestPath } from '../guest-path.ts'
+
+export const FILE_TYPES = [
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'block-device',
+  'character-device',
+] as const
+export type FileType = (typeof FILE_TYPES)[number]
+
+/** A file of the guest. Bytes of names that are not UTF-8 are U+DC80–U+DCFF, as in Python. */
+export interface FileInfo {
+  /** Absolute; in a listing, too. */
+  readonly path: string
+  /** The last part of the path. */
+  readonly name: string
+  readonly type: FileType
+  /** Bytes that reading gives: the apparent size. */
+  readonly size: number
+  /** Bytes that it takes: less than its size for a sparse file. */
+  readonly allocatedBytes: number
+  /** Permission bits, e.g. 0o644. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** When its content was last changed, in milliseconds since 1970. */
+  readonly mtimeMs: number
+  /** What a symbolic link points to. */
+  readonly target?: string
+}
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+export const base64Path = z.base64().max(8_192)
+
+const schema = z.object({
+  path: base64Path,
+  type: z.enum(FILE_TYPES),
+  size: count,
+  allocatedBytes: count,
+  mode: z.number().int().min(0).max(0o7777),
+  uid: count,
+  gid: count,
+  mtimeMs: z.number(),
+  target: base64Path.optional(),
+})
+
+/**
+ * Reads one line of the file tool's.
+ * @param directory what the path in it is relative to
+ */
+export function parseFileInfo(line: string, directory: string): FileInfo {
+  const parsed = schema.safeParse(parseJson(line))
+  if (!parsed.success) throw unreadable(directory)
+  const { path, target, ...facts } = parsed.data
+  const told = pathOf(path)
+  // Names of real files have none of this; callers make paths of their own from them.
+  if (told.includes('\0') || told.split('/').includes('..')) throw unreadable(directory)
+  const absolute = posix.join(directory, told)
+  return {
+    path: absolute,
+    name: posix.basename(absolute),
+    ...facts,
+    ...(target === undefined ? {} : { target: pathOf(target) }),
+  }
+}
+
+/** The error of an answer that the tool itself never gives: somebody in the guest has meddled with it. */
+export function unreadable(path: string): FileError {
+  return new FileError(`Cannot read what the guest says of ${path} (EPROTO)`, { path, errno: 'EPROTO' })
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function pathOf(base64: string): string {
+  return decodeGuestPath(Buffer.from(base64, 'base64'))
+}

@@ -1,0 +1,113 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { hostFileError } from './file-error.ts'
+import { type FileInfo, parseFileInfo } from './file-info.ts'
+import type { ResolvedContent, WriteOptions } from './file-options.ts'
+import { askTool, type FileHost, toolPath, Transfer } from './file-tool.ts'
+import { TreeWriter } from './host-tree.ts'
+
+/** Bytes read of a file of the host at a time. */
+const BLOCK_BYTES = 262_144
+
+const MODES = { plain: 0o644, executable: 0o755 } as const
+
+/** What the file tool is told of a file to write. */
+interface Facts {
+  /** Bytes that will come; null when nobody knows. */
+  readonly size: number | null
+  readonly mode: number
+  readonly mtimeMs: number | null
+  readonly sparse: boolean
+}
+
+type Chunks = AsyncIterable<string | Uint8Array>
+
+/** @param path absolute */
+export async function writeContent(
+  host: FileHost,
+  path: string,
+  content: ResolvedContent,
+  options: WriteOptions,
+): Promise<FileInfo> {
+  if (content.kind === 'host') return await writeFromHost(host, path, content.hostPath, options)
+  const mtimeMs = typeof options.mtimeMs === 'number' ? options.mtimeMs : null
+  const size = content.kind === 'bytes' ? content.bytes.byteLength : null
+  const open = (): Chunks => (content.kind === 'bytes' ? once(content.bytes) : content.chunks)
+  return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse: false }, options.signal)
+}
+
+async function writeFromHost(host: FileHost, path: string, hostPath: string, options: WriteOptions): Promise<FileInfo> {
+  try {
+    const facts = await stat(hostPath)
+    if (facts.isDirectory()) return await writeTree(host, path, hostPath, options)
+    const mtimeMs = options.mtimeMs === true ? facts.mtimeMs : (options.mtimeMs ?? null)
+    const sparse = facts.isFile() && facts.blocks * 512 < facts.size
+    const size = facts.isFile() ? facts.size : null
+    const open = (): Chunks => createReadStream(hostPath, { highWaterMark: BLOCK_BYTES })
+    return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse }, options.signal)
+  } catch (error) {
+    throw hostFileError(`read ${hostPath}`, hostPath, error)
+  }
+}
+
+async function writeFile(
+  host: FileHost,
+  path: string,
+  open: () => Chunks,
+  facts: Facts,
+  signal: AbortSignal | undefined,
+): Promise<FileInfo> {
+  const operation = {
+    name: 'write',
+    params: { path: toolPath(path), ...facts },
+    path,
+    doing: `write ${path}`,
+    signal,
+  } as const
+  return parseFileInfo(
+    await transferred(new Transfer(host, operation), async (transfer) => {
+      for await (const chunk of open()) {
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+        if (!(await transfer.write(bytes))) return
+      }
+    }),
+    '/',
+  )
+}
+
+async function writeTree(host: FileHost, path: string, hostPath: string, options: WriteOptions): Promise<FileInfo> {
+  const { signal } = options
+  const params = { path: toolPath(path), mtimes: options.mtimeMs === true }
+  const doing = `write ${path}`
+  await transferred(new Transfer(host, { name: 'unpack', params, path, doing, signal }), async (transfer) => {
+    await new TreeWriter(hostPath, async (block) => await transfer.write(block)).write()
+  })
+  const question = { name: 'stat', params: { path: toolPath(path), follow: true }, path, doing, signal } as const
+  return parseFileInfo(await askTool(host, question), '/')
+}
+
+/** Sends what `send` writes, ends it, and gives what the tool printed. A `send` that fails leaves nothing behind. */
+async function transferred(transfer: Transfer, send: (transfer: Transfer) => Promise<void>): Promise<string> {
+  let whole = false
+  try {
+    await send(transfer)
+    transfer.end()
+    let printed = ''
+    for (let piece = await transfer.read(); piece !== undefined; piece = await transfer.read()) {
+      if (printed.length < 65_536) printed += Buffer.from(piece).toString('latin1')
+    }
+    await transfer.finish()
+    whole = true
+    return printed
+  } finally {
+    if (!whole) transfer.abandon()
+  }
+}
+
+async function* once(bytes: Uint8Array): Chunks {
+  yield bytes
+}
+
+function modeOf({ mode, executable }: WriteOptions): number {
+  return mode ?? (executable === true ? MODES.executable : MODES.plain)
+}

@@ -1,0 +1,101 @@
+import { SandboxClosedError, VmLostError } from '../base/index.ts'
+import type { Vm, VmEnd } from '../vm/index.ts'
+
+/** Why a sandbox ended. */
+export interface SandboxEnd {
+  readonly reason: 'closed' | 'idle' | 'vm-lost' | 'protocol'
+  /** A sentence for people. */
+  readonly message: string
+}
+
+/**
+ * How long a sandbox lives: until it is closed, its VM is lost, or nobody has used it for the idle time-out. A call in
+ * progress is use; what the calls left running in the background is not.
+ */
+export class Lifetime {
+  /** Resolves once, with why the sandbox ended, when its VM is known to be dead. */
+  readonly closed: Promise<SandboxEnd>
+  readonly #vm: Vm
+  #end: SandboxEnd | undefined
+  #calls = 0
+  #idleTimeoutMs: number
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(vm: Vm, idleTimeoutMs: number) {
+    this.#vm = vm
+    this.#idleTimeoutMs = idleTimeoutMs
+    this.closed = vm.ended.then((end) => {
+      clearTimeout(this.#idleTimer)
+      this.#end ??= endOf(end)
+      return this.#end
+    })
+    this.#armIdleTimer()
+  }
+
+  /** @throws SandboxClosedError when the sandbox has ended */
+  throwIfEnded(): void {
+    if (this.#end !== undefined) throw closedError(this.#end)
+  }
+
+  /** Counts as use while `work` goes on, and tells its failure as the sandbox's end where that is the cause. */
+  async busy<T>(work: () => Promise<T>): Promise<T> {
+    this.throwIfEnded()
+    const leave = this.enter()
+    try {
+      return await work()
+    } catch (error) {
+      throw this.explain(error)
+    } finally {
+      leave()
+    }
+  }
+
+  /** Use that has no single promise; the returned function ends it, and may be called again. */
+  enter(): () => void {
+    this.#calls += 1
+    clearTimeout(this.#idleTimer)
+    let left = false
+    return () => {
+      if (left) return
+      left = true
+      this.#calls -= 1
+      if (this.#calls === 0 && this.#end === undefined) this.#armIdleTimer()
+    }
+  }
+
+  /** A call that fails because its sandbox is being closed tells that, not that a machine was lost. */
+  explain(error: unknown): unknown {
+    const isOwn = error instanceof VmLostError && (this.#end?.reason === 'closed' || this.#end?.reason === 'idle')
+    return isOwn && this.#end !== undefined ? closedError(this.#end) : error
+  }
+
+  setIdleTimeout(ms: number): void {
+    this.#idleTimeoutMs = ms
+    if (this.#calls === 0 && this.#end === undefined) this.#armIdleTimer()
+  }
+
+  /** Ends the sandbox and waits until its VM is dead. Safe at any time, any number of times; the first reason stays. */
+  async close(end: SandboxEnd): Promise<void> {
+    this.#end ??= end
+    clearTimeout(this.#idleTimer)
+    await this.#vm.close(this.#end.message)
+    await this.closed
+  }
+
+  #armIdleTimer(): void {
+    clearTimeout(this.#idleTimer)
+    if (this.#idleTimeoutMs === 0) return
+    this.#idleTimer = setTimeout(() => {
+      void this.close({ reason: 'idle', message: `it was idle for ${this.#idleTimeoutMs} ms` })
+    }, this.#idleTimeoutMs)
+    this.#idleTimer.unref()
+  }
+}
+
+function closedError(end: SandboxEnd): SandboxClosedError {
+  return new SandboxClosedError(`The sandbox has ended: ${end.message}. Create a new one.`, { reason: end.reason })
+}
+
+function endOf(end: VmEnd): SandboxEnd {
+  return { reason: end.error === undefined ? 'vm-lost' : 'protocol', message: end.reason }
+}
