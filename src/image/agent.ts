@@ -17,10 +17,17 @@ export interface BuildAgentOptions {
  * cannot be linked statically. A distribution's compiler has the standard library for this target only.
  */
 const TARGET = 'x86_64-unknown-linux-gnu'
-const PROGRAM = 'exec-sandbox-agent'
+const PROGRAMS = { agent: 'exec-sandbox-agent', files: 'exec-sandbox-files' }
 
-/** Compiles guest/agent into one static program. */
-export async function buildAgent(options: BuildAgentOptions): Promise<{ program: string; version: string }> {
+/** Paths of the compiled programs, and the version they share. */
+export interface BuiltAgent {
+  readonly agent: string
+  readonly files: string
+  readonly version: string
+}
+
+/** Compiles guest/agent into its static programs. */
+export async function buildAgent(options: BuildAgentOptions): Promise<BuiltAgent> {
   const directory = join(guestDirectory, 'agent')
   const flags = ['-Ctarget-feature=+crt-static', `--remap-path-prefix=${directory}=agent`]
   const env = commandEnvironment({
@@ -30,7 +37,14 @@ export async function buildAgent(options: BuildAgentOptions): Promise<{ program:
   })
   try {
     await runCommand(options.cargo, {
-      args: ['build', '--release', '--locked', '--bin', PROGRAM, '--target', TARGET],
+      args: [
+        'build',
+        '--release',
+        '--locked',
+        ...Object.values(PROGRAMS).flatMap((name) => ['--bin', name]),
+        '--target',
+        TARGET,
+      ],
       cwd: directory,
       env,
       signal: options.signal,
@@ -41,7 +55,8 @@ export async function buildAgent(options: BuildAgentOptions): Promise<{ program:
   }
   const manifest = await readFile(join(directory, 'Cargo.toml'), 'utf8')
   const version = /^version = "([^"]+)"/m.exec(manifest)?.[1] ?? 'unknown'
-  return { program: join(options.targetDirectory, TARGET, 'release', PROGRAM), version }
+  const built = (program: string): string => join(options.targetDirectory, TARGET, 'release', program)
+  return { agent: built(PROGRAMS.agent), files: built(PROGRAMS.files), version }
 }
 
 function explain(error: CommandError): DependencyError {

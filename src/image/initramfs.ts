@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DependencyError } from '../base/index.ts'
-import { buildAgent } from './agent.ts'
+import { type BuiltAgent, buildAgent } from './agent.ts'
 import { compileBashBuiltin } from './bash-builtin.ts'
 import { type BuildContext, withStep } from './build-context.ts'
 import { contentKey, digestTree } from './content-key.ts'
@@ -13,11 +13,11 @@ import { type BuiltComponent, type Component, provideComponent, withTemporaryDir
 import { findTool } from './tools.ts'
 
 /** Raised when this file builds something else from the same inputs. */
-const INITRAMFS_BUILD_VERSION = '1'
+const INITRAMFS_BUILD_VERSION = '2'
 /** Major and minor number of /dev/console (Documentation/admin-guide/devices.txt): the kernel opens it for PID 1. */
 const CONSOLE_DEVICE = { major: 5, minor: 1 }
 
-/** The initramfs: the static agent as /init, the REPL programs below /repl. */
+/** The initramfs: the static agent as /init, the REPL programs below /repl, the file tool below /tools. */
 export async function provideInitramfs(context: BuildContext, rootFileSystem: Component): Promise<Component> {
   return await withStep(context, 'initramfs', async (progress) => {
     const { signal, paths, logger } = context
@@ -41,7 +41,7 @@ export async function provideInitramfs(context: BuildContext, rootFileSystem: Co
           onLine: (line) => progress({ detail: line.trim().slice(0, 80) }),
         })
         const headers = join(rootFileSystem.directory, 'bash-headers.tar')
-        const entries = await collectEntries({ agent: agent.program, manifest, headers, work, signal })
+        const entries = await collectEntries({ agent, manifest, headers, work, signal })
         if ((await digestSources(signal)) !== sources) throw changedMeanwhile()
         await writeFile(join(output, 'initramfs.cpio'), writeCpio(entries))
         return { facts: { agent: agent.version }, artifacts: { 'initramfs.cpio': 'file' } }
@@ -69,7 +69,7 @@ function changedMeanwhile(): DependencyError {
 }
 
 interface Contents {
-  readonly agent: string
+  readonly agent: BuiltAgent
   readonly manifest: ReplManifest
   readonly headers: string
   readonly work: string
@@ -79,7 +79,9 @@ interface Contents {
 async function collectEntries(contents: Contents): Promise<CpioEntry[]> {
   const { manifest, headers, work, signal } = contents
   const files: { path: string; mode: number; content: Uint8Array }[] = [
-    { path: 'init', mode: 0o755, content: await readFile(contents.agent) },
+    { path: 'init', mode: 0o755, content: await readFile(contents.agent.agent) },
+    // Executed and never read by the user it runs as: so no process of that user can look into it.
+    { path: 'tools/files', mode: 0o111, content: await readFile(contents.agent.files) },
   ]
   for (const file of manifest.files) {
     const content = await readFile(join(guestDirectory, 'repl', file.source))

@@ -113,17 +113,19 @@ fn open_port() -> Result<OwnedFd, StepError> {
     rustix::fs::open(&path, flags, Mode::empty()).step(&format!("opening {}", path.display()))
 }
 
-/// Makes the root file system the root of everything. Of the initramfs only the REPL programs stay reachable, read-only.
+/// Makes the root file system the root of everything. Of the initramfs only the REPL programs and the tools
+/// stay reachable, read-only.
 fn switch_root() -> Result<(), StepError> {
     const REPL: &str = "/root/run/exec-sandbox/repl";
+    const TOOLS: &str = "/root/run/exec-sandbox/tools";
     mounts::run_directory()?;
-    for directory in ["/root/run/exec-sandbox", REPL, "/root/run/exec-sandbox/scripts", "/root/run/etc"] {
+    for directory in ["/root/run/exec-sandbox", REPL, TOOLS, "/root/run/exec-sandbox/scripts", "/root/run/etc"] {
         fs::create_dir(directory).step(&format!("making {directory}"))?;
-    }
-    for directory in ["/root/run/exec-sandbox", REPL, "/root/run/exec-sandbox/scripts", "/root/run/etc"] {
         world_readable(directory)?;
     }
-    mounts::bind_read_only("/repl", REPL, MountFlags::NOSUID | MountFlags::NODEV)?;
+    for (source, target) in [("/repl", REPL), ("/tools", TOOLS)] {
+        mounts::bind_read_only(source, target, MountFlags::NOSUID | MountFlags::NODEV)?;
+    }
     mount_move("/proc", "/root/proc").step("moving /proc")?;
     mount_move("/sys", "/root/sys").step("moving /sys")?;
     unmount("/dev", UnmountFlags::DETACH).step("unmounting the agent's /dev")?;

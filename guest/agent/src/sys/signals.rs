@@ -23,6 +23,37 @@ pub fn child_signals() -> io::Result<OwnedFd> {
     }
 }
 
+/// While it lives, the signals that ask a program to end wait.
+pub struct HeldInterrupts {
+    before: libc::sigset_t,
+}
+
+impl HeldInterrupts {
+    #[must_use]
+    pub fn hold() -> Self {
+        // SAFETY: the sets are initialized by sigemptyset, the old one by sigprocmask or, should that fail, by sigemptyset.
+        unsafe {
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut before);
+            let mut asking = before;
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+                libc::sigaddset(&raw mut asking, signal);
+            }
+            libc::sigprocmask(libc::SIG_BLOCK, &raw const asking, &raw mut before);
+            Self { before }
+        }
+    }
+}
+
+impl Drop for HeldInterrupts {
+    fn drop(&mut self) {
+        // SAFETY: a set that `hold` has initialized.
+        unsafe {
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut());
+        }
+    }
+}
+
 /// Sends a signal to a process group; false when nobody received it.
 #[must_use]
 pub fn signal_group(leader: Pid, signal: i32) -> bool {
