@@ -1,11 +1,14 @@
-import { SandboxClosedError, throwIfAborted } from './base/index.ts'
+import { FileError, SandboxClosedError, throwIfAborted } from './base/index.ts'
 import type { AdmissionStats } from './admission/index.ts'
 import { resolvePaths } from './host/index.ts'
 import type { PoolStats } from './pool/index.ts'
 import {
   checkCode,
+  checkDownloads,
   checkRunCodeOptions,
+  type Download,
   type Language,
+  type OneShotResult,
   type ResolvedSandboxOptions,
   resolveSandboxOptions,
   type RunCodeOptions,
@@ -19,7 +22,20 @@ import { type Use, VmSupply } from './vm-supply.ts'
 
 /** Options of a one-shot run: those of its sandbox, and the callbacks of its one call. */
 export type RunOptions = Omit<SandboxOptions, 'idleTimeoutMs'> &
-  Pick<RunCodeOptions, 'onStdout' | 'onStderr' | 'onResult'>
+  Pick<RunCodeOptions, 'onStdout' | 'onStderr' | 'onResult'> & {
+    /**
+     * Files and directories to copy to the host when the program has ended, however it did: path in the guest → path of
+     * the host. One that cannot be copied is told in the result. @default {}
+     */
+    readonly downloads?: Readonly<Record<string, string>>
+  }
+
+/** A sandbox with its first files in it. */
+interface NewSandbox {
+  readonly sandbox: Sandbox
+  /** Absent when there were none. */
+  readonly uploadMs?: number
+}
 
 /** What a scheduler has and has done since it was made. */
 export interface SchedulerStats {
@@ -60,39 +76,44 @@ export class Scheduler implements AsyncDisposable {
 
   /**
    * Runs one program in a VM of its own, which is destroyed before the result is returned.
-   * @throws InvalidInputError · CapacityError · DependencyError · BootError · VmLostError · AbortedError
+   * @throws InvalidInputError · CapacityError · DependencyError · BootError · VmLostError · FileError for `files` ·
+   * AbortedError
    */
-  async run(code: string, options: RunOptions = {}): Promise<RunResult> {
+  async run(code: string, options: RunOptions = {}): Promise<OneShotResult> {
     const startedAt = performance.now()
-    const { onStdout, onStderr, onResult, ...sandboxOptions } = options
+    const { onStdout, onStderr, onResult, downloads: asked, ...sandboxOptions } = options
     const source = checkCode(code)
-    checkRunCodeOptions({
+    const callbacks = {
       ...(onStdout === undefined ? {} : { onStdout }),
       ...(onStderr === undefined ? {} : { onStderr }),
       ...(onResult === undefined ? {} : { onResult }),
-    })
-    const sandbox = await this.#create({ ...sandboxOptions, idleTimeoutMs: 0 }, 'run')
+    }
+    checkRunCodeOptions(callbacks)
+    const wanted = checkDownloads(asked)
+    const signal = options.signal === undefined ? {} : { signal: options.signal }
+    const { sandbox, uploadMs } = await this.#create({ ...sandboxOptions, idleTimeoutMs: 0 }, 'run')
     let result: RunResult
+    let downloads: readonly Download[]
     let executedAt: number
+    let downloadedAt: number
     try {
-      result = await sandbox.runCode(source, {
-        ...(onStdout === undefined ? {} : { onStdout }),
-        ...(onStderr === undefined ? {} : { onStderr }),
-        ...(onResult === undefined ? {} : { onResult }),
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      })
+      result = await sandbox.runCode(source, { ...callbacks, ...signal })
       executedAt = performance.now()
+      downloads = await downloadAll(sandbox, wanted, options.signal)
+      downloadedAt = performance.now()
     } finally {
       await sandbox.close()
     }
     const endedAt = performance.now()
     const timing = {
       ...sandbox.info().launch,
+      ...(uploadMs === undefined ? {} : { uploadMs }),
       ...result.timing,
-      teardownMs: endedAt - executedAt,
+      ...(wanted.length === 0 ? {} : { downloadMs: downloadedAt - executedAt }),
+      teardownMs: endedAt - downloadedAt,
       totalMs: endedAt - startedAt,
     }
-    return { ...result, timing }
+    return { ...result, downloads, timing }
   }
 
   /**
@@ -100,10 +121,11 @@ export class Scheduler implements AsyncDisposable {
    * @throws InvalidInputError · CapacityError · DependencyError · BootError · AbortedError
    */
   async create(options: SandboxOptions = {}): Promise<Sandbox> {
-    return await this.#create(options, 'session')
+    const { sandbox } = await this.#create(options, 'session')
+    return sandbox
   }
 
-  async #create(options: SandboxOptions, use: Use): Promise<Sandbox> {
+  async #create(options: SandboxOptions, use: Use): Promise<NewSandbox> {
     const resolved = resolveSandboxOptions(options, this.#options)
     throwIfAborted(resolved.signal)
     this.#throwIfClosed()
@@ -193,14 +215,23 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  async #launch(options: ResolvedSandboxOptions, use: Use, signal: AbortSignal): Promise<Sandbox> {
+  async #launch(options: ResolvedSandboxOptions, use: Use, signal: AbortSignal): Promise<NewSandbox> {
     const { vm, reservation, source, timing } = await this.#supply.take(options, use, signal)
     // A session's calls do not wait for processors: its VM is the caller's own, and is idle most of the time.
     if (use === 'session') reservation.idle()
     const sandbox = new Sandbox(vm, options, { source, timing })
     this.#live.add(sandbox)
     void sandbox.closed.then(() => this.#live.delete(sandbox))
-    return sandbox
+    if (options.files.length === 0) return { sandbox }
+    const begin = performance.now()
+    try {
+      for (const { path, content } of options.files) await sandbox.files.write(path, content, { signal })
+    } catch (error) {
+      // Nobody has it yet.
+      await sandbox.close()
+      throw error
+    }
+    return { sandbox, uploadMs: performance.now() - begin }
   }
 
   #throwIfClosed(): void {
@@ -208,4 +239,23 @@ export class Scheduler implements AsyncDisposable {
       throw new SandboxClosedError('The scheduler has been closed. Create a new one.', { reason: 'closed' })
     }
   }
+}
+
+/** Copies what it can; the caller's own abort is the only reason to give up. */
+async function downloadAll(
+  sandbox: Sandbox,
+  wanted: readonly (readonly [path: string, hostPath: string])[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Download[]> {
+  const downloads: Download[] = []
+  for (const [path, hostPath] of wanted) {
+    try {
+      const copy = await sandbox.files.download(path, hostPath, signal === undefined ? {} : { signal })
+      downloads.push({ path, hostPath, copy })
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      downloads.push({ path, hostPath, error })
+    }
+  }
+  return downloads
 }

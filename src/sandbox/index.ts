@@ -3,10 +3,10 @@ export type { CommandOptions, RunCommandOptions, StartCommandOptions } from './c
 export type { CommandInfo, Commands } from './commands/commands.ts'
 export type { OutputChunk } from './commands/output-log.ts'
 export type { ContextInfo, ContextOptions, Contexts } from './contexts.ts'
+export type { FileContent } from './files/content.ts'
 export type { FileInfo, FileType } from './files/file-info.ts'
 export type {
   DownloadOptions,
-  FileContent,
   FileFormat,
   FileOptions,
   ListOptions,
@@ -23,6 +23,7 @@ export type { FileStream } from './files/read.ts'
 export { checkCode, INPUT_LIMITS } from './input-checks.ts'
 export { detectLanguage, LANGUAGE_NAMES, LANGUAGES, type Language, parseLanguage } from './language.ts'
 export {
+  checkDownloads,
   checkRunCodeOptions,
   type DisplayedValue,
   limits,
@@ -35,7 +36,9 @@ export {
   type SandboxOptions,
 } from './options.ts'
 export {
+  type Download,
   type EndReason,
+  type OneShotResult,
   OUTPUT_LIMITS,
   type ProgramError,
   type ProgramResult,

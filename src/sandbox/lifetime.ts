@@ -10,7 +10,8 @@ export interface SandboxEnd {
 
 /**
  * How long a sandbox lives: until it is closed, its VM is lost, or nobody has used it for the idle time-out. A call in
- * progress is use; what the calls left running in the background is not.
+ * progress is use, and keeps the caller's process from exiting, which the VM does not; what calls left running in the
+ * background is neither.
  */
 export class Lifetime {
   /** Resolves once, with why the sandbox ended, when its VM is known to be dead. */
@@ -20,6 +21,7 @@ export class Lifetime {
   #calls = 0
   #idleTimeoutMs: number
   #idleTimer: NodeJS.Timeout | undefined
+  #hold: NodeJS.Timeout | undefined
 
   constructor(vm: Vm, idleTimeoutMs: number) {
     this.#vm = vm
@@ -53,13 +55,17 @@ export class Lifetime {
   /** Use that has no single promise; the returned function ends it, and may be called again. */
   enter(): () => void {
     this.#calls += 1
+    this.#hold ??= setInterval(() => undefined, 2 ** 31 - 1)
     clearTimeout(this.#idleTimer)
     let left = false
     return () => {
       if (left) return
       left = true
       this.#calls -= 1
-      if (this.#calls === 0 && this.#end === undefined) this.#armIdleTimer()
+      if (this.#calls > 0) return
+      clearInterval(this.#hold)
+      this.#hold = undefined
+      if (this.#end === undefined) this.#armIdleTimer()
     }
   }
 

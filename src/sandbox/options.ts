@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { InvalidInputError } from '../base/index.ts'
+import { type FileContent, resolveContent } from './files/content.ts'
+import { resolveGuestPath } from './guest-path.ts'
 import { checkEnv } from './input-checks.ts'
 import { type Language, parseLanguage } from './language.ts'
 
@@ -17,6 +19,11 @@ export interface SandboxOptions {
   readonly idleTimeoutMs?: number
   /** Environment of every program in the sandbox: ≤ 100 entries. @default {} */
   readonly env?: Readonly<Record<string, string>>
+  /**
+   * Files to write before anything runs: path in the guest → content, as for `sandbox.files.write`. A directory of the
+   * host is written as a whole. ≤ 1 000 entries. @default {}
+   */
+  readonly files?: Readonly<Record<string, FileContent>>
   /** Gets each line of the boot log (kernel, agent) as it comes, without its end. What it throws is ignored. */
   readonly onBootLog?: (line: string) => void
   /** Your own notes, returned by `info()`. */
@@ -52,6 +59,13 @@ export interface DisplayedValue {
   readonly [mimeType: string]: unknown
 }
 
+/** A file of `SandboxOptions.files`. */
+export interface FileToWrite {
+  /** Absolute. */
+  readonly path: string
+  readonly content: FileContent
+}
+
 /** Options after defaults and checks. */
 export interface ResolvedSandboxOptions {
   readonly language: Language
@@ -60,6 +74,7 @@ export interface ResolvedSandboxOptions {
   readonly timeoutMs: number
   readonly idleTimeoutMs: number
   readonly env: Readonly<Record<string, string>>
+  readonly files: readonly FileToWrite[]
   readonly onBootLog: ((line: string) => void) | undefined
   readonly metadata: Readonly<Record<string, string>>
   readonly signal: AbortSignal | undefined
@@ -87,6 +102,7 @@ const sandboxSchema = z.strictObject({
   timeoutMs: limits.timeoutMs.optional(),
   idleTimeoutMs: limits.idleTimeoutMs.optional(),
   env: z.unknown().optional(),
+  files: z.record(z.string(), z.unknown()).optional(),
   onBootLog: callback.optional(),
   metadata: z.record(z.string().max(256), z.string().max(4096)).optional(),
   signal: signal.optional(),
@@ -118,11 +134,42 @@ export function resolveSandboxOptions(options: SandboxOptions, defaults: Sandbox
     timeoutMs: options.timeoutMs ?? defaults.timeoutMs,
     idleTimeoutMs: options.idleTimeoutMs ?? defaults.idleTimeoutMs,
     env: checkEnv(options.env, 'env'),
+    files: Object.freeze(checkFiles(options.files ?? {})),
     onBootLog: options.onBootLog,
     metadata: Object.freeze({ ...options.metadata }),
     signal: options.signal,
   })
 }
+
+/** More belong into a directory of the host. */
+const MAX_FILES = 1_000
+
+function checkFiles(files: Readonly<Record<string, FileContent>>): readonly FileToWrite[] {
+  const entries = Object.entries(files)
+  if (entries.length > MAX_FILES) {
+    throw new InvalidInputError(`files: expected at most ${MAX_FILES} entries, got ${entries.length}`, {
+      field: 'files',
+    })
+  }
+  return entries.map(([path, content]) => {
+    const field = `files.${path.slice(0, 64)}`
+    resolveContent(content, field)
+    return { path: resolveGuestPath(path, field), content }
+  })
+}
+
+/**
+ * Checks the copies that a one-shot run makes at its end: path in the guest → path of the host.
+ * @throws InvalidInputError before any VM work
+ */
+export function checkDownloads(downloads: unknown): readonly (readonly [path: string, hostPath: string])[] {
+  parseOptions(downloadsSchema, { downloads })
+  const entries = Object.entries(downloadsSchema.parse({ downloads }).downloads ?? {})
+  for (const [path] of entries) resolveGuestPath(path, `downloads.${path.slice(0, 64)}`)
+  return entries
+}
+
+const downloadsSchema = z.object({ downloads: z.record(z.string(), z.string().min(1)).optional() })
 
 /** Checks the options of one run; see `RunCodeOptions` for the defaults, which the sandbox fills in. */
 export function checkRunCodeOptions(options: RunCodeOptions): void {

@@ -31,8 +31,6 @@ export interface ProgramCallOptions<E extends ExecEnd> {
   readonly kept?: OutputBytes
   /** The program's own time limit in milliseconds; 0 = none. */
   readonly timeoutMs: number
-  /** Whether the call keeps the caller's process from exiting. */
-  readonly holdsProcess: boolean
   readonly onStdout?: OutputCallback | undefined
   readonly onStderr?: OutputCallback | undefined
   readonly signal?: AbortSignal | undefined
@@ -82,11 +80,7 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
   const exchange = options.begin({ fail, watch })
   const whileWanted = (callback: OutputCallback | undefined): OutputCallback | undefined =>
     callback && (async (text, bytes) => (failure === undefined ? await callback(text, bytes) : undefined))
-  const limit = new ResponseLimit(options.timeoutMs, {
-    watch,
-    holdsProcess: options.holdsProcess,
-    onExpired: (reason) => vm.end(reason),
-  })
+  const limit = new ResponseLimit(options.timeoutMs, { watch, onExpired: (reason) => vm.end(reason) })
   const collect = async (stream: 'stdout' | 'stderr') =>
     await collectOutput(exchange.readable(STREAMS[stream]), {
       name: stream,

@@ -30,8 +30,6 @@ export class UserCode {
 
 export interface ResponseLimitOptions {
   readonly watch: UserCode
-  /** Whether the caller's process stays open meanwhile: the VM itself does not hold it. */
-  readonly holdsProcess: boolean
   readonly onExpired: (reason: string) => void
 }
 
@@ -45,7 +43,6 @@ export class ResponseLimit {
   constructor(timeoutMs: number, options: ResponseLimitOptions) {
     this.#options = options
     if (timeoutMs > 0) this.#start(timeoutMs + LADDER_MS + GRACE_MS)
-    else if (options.holdsProcess) this.#timer = setInterval(() => undefined, 2 ** 31 - 1)
   }
 
   stop(): void {
@@ -54,7 +51,8 @@ export class ResponseLimit {
 
   #start(ms: number): void {
     this.#timer = setTimeout(() => this.#expire(), ms)
-    if (!this.#options.holdsProcess) this.#timer.unref()
+    // Whoever waits for the program keeps the process open.
+    this.#timer.unref()
   }
 
   #expire(): void {

@@ -1,3 +1,5 @@
+import type { FileError } from '../base/index.ts'
+import type { TreeCopy } from './files/host-tree.ts'
 import type { DisplayedValue } from './options.ts'
 import type { ProgramOutcome } from './program-call.ts'
 
@@ -27,6 +29,10 @@ export interface Timing {
   readonly spawnMs?: number
   /** From handing the program over until its end was reported. */
   readonly executeMs: number
+  /** Writing the files of the options; only in the result of a one-shot run. */
+  readonly uploadMs?: number
+  /** Copying files to the host after the program; only in the result of a one-shot run. */
+  readonly downloadMs?: number
   /** Ending the VM; only in the result of a one-shot run. */
   readonly teardownMs?: number
   /** From the call to its result. */
@@ -70,6 +76,21 @@ export interface RunResult extends ProgramResult {
   /** Values displayed by the program: its last expression, `display(…)`. */
   readonly results: readonly DisplayedValue[]
   readonly error?: ProgramError
+}
+
+/** A copy of `RunOptions.downloads`: what was copied, or why it could not be. */
+export interface Download {
+  /** In the guest, as it was asked for. */
+  readonly path: string
+  readonly hostPath: string
+  readonly copy?: TreeCopy
+  readonly error?: FileError
+}
+
+/** What a one-shot run gives. */
+export interface OneShotResult extends RunResult {
+  /** In the order in which they were asked for. */
+  readonly downloads: readonly Download[]
 }
 
 /** Bytes of output passed on per stream (semantics §2). */

@@ -30,7 +30,6 @@ export function startRun(vm: Vm, request: RunRequest, callbacks: Callbacks): Run
     },
     limits: { stdout: request.stdoutLimit, stderr: request.stderrLimit },
     timeoutMs: request.timeoutMs,
-    holdsProcess: true,
     onStdout,
     onStderr,
     signal,

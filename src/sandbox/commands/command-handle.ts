@@ -58,15 +58,12 @@ export class CommandHandle implements AsyncDisposable {
    */
   async wait(): Promise<CommandResult> {
     const { call, life, resultOf } = this.#parts
-    // A VM does not keep the caller's process open; waiting for what it does, does.
-    const hold = setInterval(() => undefined, 2 ** 31 - 1)
     const leave = life.enter()
     try {
       return resultOf(await call.outcome)
     } catch (error) {
       throw life.explain(error)
     } finally {
-      clearInterval(hold)
       leave()
     }
   }

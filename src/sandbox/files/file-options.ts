@@ -2,9 +2,6 @@ import { z } from 'zod'
 import { InvalidInputError } from '../../base/index.ts'
 import { parseOptions, signal } from '../options.ts'
 
-/** What a file can be written from: text, bytes, pieces of either as they come, or a file or directory of the host. */
-export type FileContent = string | Uint8Array | AsyncIterable<string | Uint8Array> | { readonly hostPath: string }
-
 /** What a file can be read as. */
 export type FileFormat = 'text' | 'bytes' | 'stream'
 
@@ -100,33 +97,4 @@ export function checkMode(value: unknown): number {
   const parsed = mode.safeParse(value)
   if (parsed.success) return parsed.data
   throw new InvalidInputError(`mode: expected permission bits, 0–0o7777, got ${String(value)}`, { field: 'mode' })
-}
-
-/** What a file is written from, told apart. */
-export type ResolvedContent =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<string | Uint8Array> }
-  | { readonly kind: 'host'; readonly hostPath: string }
-
-/** @throws InvalidInputError for anything else than a FileContent */
-export function resolveContent(content: unknown): ResolvedContent {
-  if (typeof content === 'string') {
-    if (content.isWellFormed()) return { kind: 'bytes', bytes: Buffer.from(content) }
-    throw refuse('expected well-formed Unicode, got a lone surrogate; write bytes instead')
-  }
-  if (content instanceof Uint8Array) return { kind: 'bytes', bytes: content }
-  if (typeof content === 'object' && content !== null) {
-    if (isChunks(content)) return { kind: 'stream', chunks: content }
-    const hostPath: unknown = Reflect.get(content, 'hostPath')
-    if (typeof hostPath === 'string' && hostPath !== '') return { kind: 'host', hostPath }
-  }
-  throw refuse('expected a string, a Uint8Array, an async iterable of these, or { hostPath }')
-}
-
-function isChunks(value: object): value is AsyncIterable<string | Uint8Array> {
-  return Symbol.asyncIterator in value
-}
-
-function refuse(what: string): InvalidInputError {
-  return new InvalidInputError(`content: ${what}`, { field: 'content' })
 }

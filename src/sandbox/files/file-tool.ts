@@ -55,7 +55,6 @@ export async function askTool({ vm, life }: FileHost, operation: FileOperation):
       },
       limits,
       timeoutMs: OPERATION_TIMEOUT_MS,
-      holdsProcess: true,
       signal,
       explainRefusal: (error) => refusalError(doing, path, error),
     })

@@ -1,20 +1,19 @@
 import { posix } from 'node:path'
 import { FileError } from '../../base/index.ts'
 import { resolveGuestPath } from '../guest-path.ts'
+import { type FileContent, resolveContent } from './content.ts'
 import { download } from './download.ts'
 import { type FileInfo, parseFileInfo } from './file-info.ts'
 import {
   checkFileOptions,
   checkMode,
   type DownloadOptions,
-  type FileContent,
   type FileOptions,
   type ListOptions,
   type MakeDirOptions,
   type ReadOptions,
   type RemoveOptions,
   type RenameOptions,
-  resolveContent,
   type StatOptions,
   type WriteOptions,
 } from './file-options.ts'
@@ -80,7 +79,7 @@ export class SandboxFiles {
   async write(path: string, content: FileContent, options: WriteOptions = {}): Promise<FileInfo> {
     checkFileOptions('write', options)
     const absolute = resolveGuestPath(path)
-    return await writeContent(this.#host, absolute, resolveContent(content), options)
+    return await writeContent(this.#host, absolute, resolveContent(content, 'content'), options)
   }
 
   /**
