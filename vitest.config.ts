@@ -23,6 +23,8 @@ export default defineConfig({
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
           fileParallelism: false,
+          // Cases of one file that say they may run at once: a VM of emulation keeps one processor busy.
+          maxConcurrency: 2,
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },
