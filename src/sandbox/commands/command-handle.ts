@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import { AbortedError } from '../../base/index.ts'
 import type { StreamWriter } from '../../channel/index.ts'
 import { signalProgram, STREAMS, type Vm } from '../../vm/index.ts'
 import type { Lifetime } from '../lifetime.ts'
@@ -87,11 +88,12 @@ export class CommandHandle implements AsyncDisposable {
 
   /** Kills the command if it still runs, and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const { call } = this.#parts
     // A sandbox that has ended took the command with it.
     await this.kill('SIGKILL').catch(() => false)
-    // Nobody can catch that signal; a guest that does not tell of the end after this is taken for dead.
-    this.#parts.call.exchange.cancel()
-    await this.#parts.call.finished
+    // Whoever still waits is told; a guest that does not tell of the end from here on is taken for dead.
+    if (this.#running) call.fail(new AbortedError('The command was disposed of', undefined))
+    await call.finished
   }
 }
 
