@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// Three kinds of tests. `unit` stands beside the source, starts no process that matters and no VM. `process` starts
+// Kinds of tests. `unit` stands beside the source, starts no process that matters and no VM. `process` starts
 // real programs on the host (the REPLs, the built command line) but no VM. `vm` uses the real QEMU and the real
 // guest: its files run one after the other, because two machines' worth of emulation on two cores only makes each
 // slower.
@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['test/**/*.test.ts', 'guest/repl/**/*.test.ts'],
-          exclude: ['test/repository/**', 'test/vm/**', '**/node_modules/**'],
+          exclude: ['test/repository/**', 'test/vm/**', 'test/long/**', '**/node_modules/**'],
           testTimeout: 60_000,
         },
       },
@@ -29,6 +29,8 @@ export default defineConfig({
           hookTimeout: 180_000,
         },
       },
+      // Behind a command of their own (`npm run test:long`): each takes minutes.
+      { test: { name: 'long', include: ['test/long/**/*.test.ts'], fileParallelism: false } },
     ],
   },
 })

@@ -11,7 +11,7 @@ function steps() {
     { group: 'check', ...checkStep('lint', 'oxlint', ['--type-aware', '--deny-warnings']) },
     { group: 'check', ...checkStep('types: product', 'tsc', ['-b']) },
     { group: 'check', ...checkStep('types: tests', 'tsc', ['-p', 'tsconfig.test.json']) },
-    { group: 'unit', ...vitestStep('unit tests', ['--project', '!vm']) },
+    { group: 'unit', ...vitestStep('unit tests', ['--project', 'unit', '--project', 'process']) },
     { group: 'rust', ...cargoStep('cargo fmt', ['fmt', '--check']) },
     { group: 'rust', ...cargoStep('cargo clippy', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']) },
     { group: 'rust', ...cargoStep('cargo test', ['test', '--locked']) },

@@ -29,6 +29,17 @@ describe('FileLock', () => {
     await second?.release()
   })
 
+  it('of one byte leaves the other bytes of the file to others', async () => {
+    const path = join(directory, 'bytes.lock')
+    await using first = await FileLock.tryAcquire(path, 7)
+    await using second = await FileLock.tryAcquire(path, 4_095)
+    expect([first, second].every((lock) => lock !== undefined)).toBe(true)
+    expect(await FileLock.tryAcquire(path, 7)).toBeUndefined()
+    await first?.release()
+    await using again = await FileLock.tryAcquire(path, 7)
+    expect(again).toBeDefined()
+  })
+
   it('is handed on when the holder releases it', async () => {
     const path = join(directory, 'a.lock')
     const first = await FileLock.acquire(path, patience)

@@ -29,14 +29,17 @@ export class FileLock implements AsyncDisposable {
     this.#file = file
   }
 
-  /** The lock, or undefined when another holds it. */
-  static async tryAcquire(path: string): Promise<FileLock | undefined> {
+  /**
+   * The lock, or undefined when another holds it.
+   * @param byte locks this byte of the file alone, so that one file serves many; it need not be that long
+   */
+  static async tryAcquire(path: string, byte?: number): Promise<FileLock | undefined> {
     await mkdir(dirname(path), { recursive: true })
     // Not opened for others to write: whoever may lock the file may make us wait.
     const file = await open(path, 'a', 0o600)
     let held = false
     try {
-      held = tryLock(file.fd)
+      held = byte === undefined ? tryLock(file.fd) : tryLock(file.fd, byte, 1)
       return held ? new FileLock(path, file) : undefined
     } finally {
       if (!held) await file.close()

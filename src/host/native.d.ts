@@ -2,4 +2,5 @@
 declare module 'fs-native-extensions' {
   /** Takes an open-file-description lock without waiting. False when another description holds it. */
   export function tryLock(fd: number, options?: { readonly shared?: boolean }): boolean
+  export function tryLock(fd: number, offset: number, length: number): boolean
 }

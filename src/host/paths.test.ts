@@ -27,7 +27,7 @@ describe('resolvePaths', () => {
     const { cacheDir, runtimeDir, ...rest } = resolvePaths({}, { cacheDir: '/c', runtimeDir: '/r' })
     expect(cacheDir).toBe('/c')
     for (const path of Object.values(rest)) expect(path.startsWith('/c/')).toBe(true)
-    expect(uidLockFile({ runtimeDir }, 7)).toBe('/r/uids/7.lock')
+    expect(uidLockFile({ runtimeDir })).toBe('/r/uids.lock')
   })
 
   it('names files of the parts', () => {

@@ -126,9 +126,9 @@ export function lockFile(paths: HostPaths, name: string): string {
   return join(paths.locks, `${name}.lock`)
 }
 
-/** The lock file of one uid of the range that jails of root use; held while a VM runs under that uid. */
-export function uidLockFile(paths: Pick<HostPaths, 'runtimeDir'>, uid: number): string {
-  return join(paths.runtimeDir, 'uids', `${uid}.lock`)
+/** The lock file of the uids that jails of root use: one byte for each, held while a VM runs under that uid. */
+export function uidLockFile(paths: Pick<HostPaths, 'runtimeDir'>): string {
+  return join(paths.runtimeDir, 'uids.lock')
 }
 
 function cacheDirFrom(env: NodeJS.ProcessEnv): string {

@@ -8,15 +8,15 @@ export interface UidLease extends AsyncDisposable {
 }
 
 /**
- * Takes a free uid of the range. A lock per uid keeps processes apart and vanishes with its holder. The search starts
- * anywhere, so that processes rarely try the same one.
+ * Takes a free uid of the range. A lock on its byte of one file keeps processes apart and vanishes with its holder. The
+ * search starts anywhere, so that processes rarely try the same one.
  */
 export async function leaseUid(paths: Pick<HostPaths, 'runtimeDir'>, range: UidRange): Promise<UidLease> {
   const start = randomInt(range.count)
   for (let offset = 0; offset < range.count; offset += 1) {
-    const uid = range.first + ((start + offset) % range.count)
-    const lock = await FileLock.tryAcquire(uidLockFile(paths, uid))
-    if (lock !== undefined) return { uid, [Symbol.asyncDispose]: async () => await lock.release() }
+    const index = (start + offset) % range.count
+    const lock = await FileLock.tryAcquire(uidLockFile(paths), index)
+    if (lock !== undefined) return { uid: range.first + index, [Symbol.asyncDispose]: async () => await lock.release() }
   }
   throw new CapacityError(`All ${range.count} uids for VMs are in use on this host`, { waitedMs: 0 })
 }
