@@ -231,7 +231,7 @@ impl LiveRepl {
 
     pub fn update_interest(&mut self, listening: bool) -> io::Result<()> {
         let read = listening && !self.condemned && self.closed.is_none();
-        self.socket.want(Interest { read, write: self.sent < self.outgoing.len() })?;
+        self.socket.want(Interest { read, write: self.sent < self.outgoing.len(), ..Interest::default() })?;
         self.report.as_mut().map_or(Ok(()), |report| report.want(Interest::READ))
     }
 }

@@ -10,6 +10,7 @@ mod outbox;
 mod output;
 mod poller;
 mod port;
+mod pressure;
 mod program;
 mod reaper;
 mod repls;
@@ -32,6 +33,7 @@ use program::Program;
 use requests::Stopped;
 use resume::Resuming;
 use run::Run;
+use rustix::process::Pid;
 
 use crate::boot::Machine;
 use crate::clock;
@@ -70,6 +72,10 @@ pub struct Agent {
     /// Children have ended that have not been looked at.
     children_left: bool,
     oom: OomWatch,
+    /// Urgent when memory runs out; absent in somebody else's machine.
+    pressure: Option<Watched>,
+    /// Whom the agent has ended for want of memory, until it is gone.
+    victim: Option<Pid>,
     /// Clock, generator and names, when they are the agent's to set: tests run it in somebody else's machine.
     machine: Option<Machine>,
     /// A `resume` failed, so the machine is nobody's, and nothing may run in it.
@@ -85,8 +91,10 @@ pub struct Agent {
 
 impl Agent {
     /// Opens the conversation: when this returns, HELLO has been said.
-    pub fn new(config: Config, port: OwnedFd, oom: OomWatch, machine: Option<Machine>) -> io::Result<Self> {
+    pub fn new(config: Config, port: OwnedFd, oom: OomWatch, mut machine: Option<Machine>) -> io::Result<Self> {
         let poller = Poller::new()?;
+        let pressure = machine.as_mut().and_then(|machine| machine.pressure.take());
+        let pressure = pressure.map(|file| poller.watch(file, Owner::Pressure, Part::Report));
         let mut signals = poller.watch(child_signals()?, Owner::Children, Part::Report);
         signals.want(Interest::READ)?;
         let port = Port::open(port, &poller)?;
@@ -97,6 +105,8 @@ impl Agent {
             signals,
             children_left: false,
             oom,
+            pressure,
+            victim: None,
             machine,
             unfit: false,
             exchanges: BTreeMap::new(),
@@ -140,6 +150,7 @@ impl Agent {
                 }
             }
             Owner::Children => self.children_left = true,
+            Owner::Pressure => self.relieve_pressure(),
             Owner::Exchange(id) => {
                 if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
                     match event.token.part {
@@ -275,6 +286,9 @@ impl Agent {
             if let Exchange::Program(program) = exchange {
                 program.update_interest(&self.port)?;
             }
+        }
+        if let Some(pressure) = &mut self.pressure {
+            pressure.want(Interest::URGENT)?;
         }
         self.signals.want(Interest::READ)
     }

@@ -14,6 +14,8 @@ use rustix::event::{epoll, Timespec};
 pub enum Owner {
     Port,
     Children,
+    /// Memory runs out.
+    Pressure,
     /// By exchange id, which the host never uses twice.
     Exchange(u32),
     /// By serial number, which the agent never uses twice.
@@ -44,6 +46,7 @@ impl Token {
             Owner::Children => (1, 0),
             Owner::Exchange(id) => (2, id),
             Owner::Repl(serial) => (3, serial),
+            Owner::Pressure => (4, 0),
         };
         ((self.part as u64) << 40) | (kind << 32) | u64::from(id)
     }
@@ -55,6 +58,7 @@ impl Token {
             1 => Owner::Children,
             2 => Owner::Exchange(id),
             3 => Owner::Repl(id),
+            4 => Owner::Pressure,
             _ => return None,
         };
         let part = match value >> 40 {
@@ -73,16 +77,19 @@ impl Token {
 pub struct Interest {
     pub read: bool,
     pub write: bool,
+    pub urgent: bool,
 }
 
 impl Interest {
-    pub const READ: Self = Self { read: true, write: false };
-    pub const WRITE: Self = Self { read: false, write: true };
+    pub const READ: Self = Self { read: true, write: false, urgent: false };
+    pub const WRITE: Self = Self { read: false, write: true, urgent: false };
+    pub const URGENT: Self = Self { read: false, write: false, urgent: true };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();
         flags.set(epoll::EventFlags::IN, self.read);
         flags.set(epoll::EventFlags::OUT, self.write);
+        flags.set(epoll::EventFlags::PRI, self.urgent);
         flags
     }
 }
@@ -206,7 +213,7 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for owner in [Owner::Port, Owner::Children, Owner::Exchange(u32::MAX), Owner::Repl(7)] {
+        for owner in [Owner::Port, Owner::Children, Owner::Pressure, Owner::Exchange(u32::MAX), Owner::Repl(7)] {
             for part in [Part::Report, Part::Stdin, Part::Stdout, Part::Stderr, Part::Socket] {
                 let token = Token { owner, part };
                 assert_eq!(Token::from_u64(token.to_u64()), Some(token));

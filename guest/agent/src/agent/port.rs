@@ -93,7 +93,8 @@ impl Port {
             Err(error) => return Err(PortError::Io(error)),
         }
         // A host that asks much and takes no answers is not listened to until it takes them.
-        let interest = Interest { read: self.outbox.has_control_room(), write: !self.outbox.is_empty() };
+        let interest =
+            Interest { read: self.outbox.has_control_room(), write: !self.outbox.is_empty(), ..Interest::default() };
         self.descriptor.want(interest).map_err(PortError::Io)
     }
 

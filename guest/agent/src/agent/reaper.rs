@@ -35,6 +35,7 @@ impl Agent {
                 _ => {}
             }
             let Ok(exit) = reap(pid) else { continue };
+            self.victim = self.victim.filter(|victim| *victim != pid);
             match owner {
                 Some(Owner::Exchange(id)) => {
                     let kills = self.oom.kills();

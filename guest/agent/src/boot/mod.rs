@@ -19,6 +19,7 @@ use rustix::mount::{mount_move, unmount, MountFlags, UnmountFlags};
 
 use crate::error::{Step, StepError};
 use crate::process::oom::OomWatch;
+use crate::process::pressure;
 use crate::sys::machine::loopback_up;
 use crate::{clock, console, power};
 
@@ -50,6 +51,8 @@ pub struct Machine {
     /// A node of the kernel's generator. Open from the boot on, like the files of `names`: a clone opens nothing on its
     /// way to the first result.
     pub generator: OwnedFd,
+    /// Tells when memory runs out; taken by the event loop.
+    pub pressure: Option<OwnedFd>,
 }
 
 /// Makes the machine ready.
@@ -79,7 +82,8 @@ pub fn boot() -> Result<Booted, StepError> {
         loopback_up().step("bringing the loopback interface up")?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let generator = rustix::fs::open("/dev/urandom", flags, Mode::empty()).step("opening the generator")?;
-        Ok(Machine { names, generator })
+        let pressure = Some(pressure::watch().step("watching the pressure on memory")?);
+        Ok(Machine { names, generator, pressure })
     })?;
     phase("confine", || {
         sysctls::set(switches.debug)?;

@@ -3,6 +3,7 @@
 pub mod identity;
 pub mod launch;
 pub mod oom;
+pub mod pressure;
 pub mod shebang;
 pub mod usage;
 

@@ -42,10 +42,7 @@ impl OomWatch {
                 Ok(length) => {
                     if let Some(pid) = victim(record.get(..length).unwrap_or_default()) {
                         self.kills += 1;
-                        self.victims.push_back(pid);
-                        if self.victims.len() > REMEMBERED {
-                            self.victims.pop_front();
-                        }
+                        remember(&mut self.victims, pid);
                     }
                 }
                 // Records were overwritten before we read them: the next read goes on with the oldest that is left.
@@ -56,12 +53,25 @@ impl OomWatch {
         self.kills
     }
 
-    /// Whether the kernel ended this process. To be asked before its pid can be given to another.
+    /// Notes a process that the agent ends for want of memory, before the kernel would have.
+    pub fn add_victim(&mut self, pid: Pid) {
+        self.kills += 1;
+        remember(&mut self.victims, pid.as_raw_nonzero().get());
+    }
+
+    /// Whether this process was ended for want of memory. To be asked before its pid can be given to another.
     pub fn was_victim(&mut self, pid: Pid) -> bool {
         self.kills();
         let raw = pid.as_raw_nonzero().get();
         let found = self.victims.iter().position(|victim| *victim == raw);
         found.and_then(|index| self.victims.remove(index)).is_some()
+    }
+}
+
+fn remember(victims: &mut VecDeque<i32>, pid: i32) {
+    victims.push_back(pid);
+    if victims.len() > REMEMBERED {
+        victims.pop_front();
     }
 }
 

@@ -1,0 +1,20 @@
+//! Memory has run out, and the kernel has not seen it yet (requirement C12).
+
+use super::ladder::SIGKILL;
+use super::Agent;
+use crate::console;
+use crate::process::pressure::{is_exhausted, largest_process};
+use crate::sys::signals::signal_process;
+
+impl Agent {
+    /// Ends the largest process of the user's, unless one is on its way out. Its run then ends for want of memory.
+    pub(super) fn relieve_pressure(&mut self) {
+        if !is_exhausted() || self.victim.is_some_and(|victim| signal_process(victim, 0)) {
+            return;
+        }
+        let Some(pid) = largest_process() else { return };
+        console::debug(&format!("memory has run out: process {} is killed", pid.as_raw_nonzero()));
+        self.oom.add_victim(pid);
+        self.victim = signal_process(pid, SIGKILL).then_some(pid);
+    }
+}

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, describe, expect, it } from 'vitest'
+import { type RunResult, type Sandbox, Scheduler } from '../../src/index.ts'
+import { qemuProcesses } from './processes.ts'
+
+const MEMORY_MB = 256
+const scheduler = new Scheduler({ memoryMb: MEMORY_MB })
+afterAll(async () => await scheduler.close())
+
+/** Programs that take what there is, with bytes that no compression makes smaller. */
+const MEMORY: Readonly<Record<string, string>> = {
+  python: 'import os\nheld = []\nwhile True: held.append(os.urandom(1 << 20))',
+  javascript: 'const held = []; for (;;) held.push(crypto.getRandomValues(new Uint8Array(65_536)))',
+  bash: 'head -c 1G /dev/urandom | tail -c 1G | wc -c; exit "${PIPESTATUS[1]}"',
+}
+
+const PROCESSES: Readonly<Record<string, string>> = {
+  python: 'import os\nwhile True:\n    try: os.fork()\n    except OSError: pass',
+  javascript: 'for (;;) { try { Bun.spawn(["sleep", "100"]) } catch {} }',
+  bash: 'bomb() { bomb | bomb & }; bomb; while :; do :; done',
+}
+
+const THREADS = [
+  'import threading, time',
+  'def wait(): time.sleep(100)',
+  'count = 0',
+  'try:',
+  '    while True:',
+  '        threading.Thread(target=wait, daemon=True).start()',
+  '        count += 1',
+  'except RuntimeError as error: print(count > 100, error)',
+].join('\n')
+
+const OK: Readonly<Record<string, string>> = { python: 'print("ok")', javascript: 'console.log("ok")', bash: 'echo ok' }
+
+async function expectAlive(sandbox: Sandbox, language: string): Promise<void> {
+  const next = await sandbox.runCode(OK[language] ?? '', { timeoutMs: 60_000 })
+  expect(next).toMatchObject({ stdout: 'ok\n', exitCode: 0 })
+}
+
+/** What all QEMU processes of this process hold, in MiB. */
+function hostMegabytes(): number {
+  const rss = qemuProcesses().map((pid) => /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  return rss.reduce((sum, kilobytes) => sum + Number(kilobytes ?? 0) / 1_024, 0)
+}
+
+describe.each(['python', 'javascript', 'bash'])('%s', (language) => {
+  it('A14, C12: a program that fills the memory ends for want of it, and the next call works', async () => {
+    await using sandbox = await scheduler.create({ language })
+    // Emulation on a busy host is slow: what counts is that the end is no time-out.
+    const result = await sandbox.runCode(MEMORY[language] ?? '', { timeoutMs: 300_000 })
+    expect(result).toMatchObject({ reason: 'memory', exitCode: 137 })
+    await expectAlive(sandbox, language)
+  }, 400_000)
+
+  it('A14: a program that makes processes without end ends at its time limit, and the next call works', async () => {
+    await using sandbox = await scheduler.create({ language })
+    const result: RunResult = await sandbox.runCode(PROCESSES[language] ?? '', { timeoutMs: 2_000 })
+    expect(result.reason).toMatch(/^(?:timeout|signal)$/)
+    await expectAlive(sandbox, language)
+    // Whatever it did, it did in the memory that its VM has, and the host holds little more than that.
+    expect(hostMegabytes()).toBeLessThan(qemuProcesses().length * (MEMORY_MB + 150))
+  }, 240_000)
+})
+
+it('A14: threads without end are bounded, and the next call works', async () => {
+  await using sandbox = await scheduler.create({ language: 'python' })
+  const result = await sandbox.runCode(THREADS, { timeoutMs: 60_000 })
+  expect(result.stdout).toMatch(/^True can't start new thread/)
+  await expectAlive(sandbox, 'python')
+}, 240_000)
+
+it('A14: disks and their inodes that are full are told, and room that is made is room', async () => {
+  await using sandbox = await scheduler.create({ language: 'bash' })
+  for (const place of ['/home/user', '/tmp', '/dev/shm']) {
+    const full = await sandbox.runCode(`head -c 1G /dev/urandom > ${place}/full; echo $?`, { timeoutMs: 120_000 })
+    expect(full.stderr, place).toContain('No space left on device')
+    expect((await sandbox.runCode(`rm ${place}/full; echo x > ${place}/y && cat ${place}/y`)).stdout).toBe('x\n')
+    const inodes = `cd ${place} && mkdir many && cd many && seq 100000 | xargs touch 2>&1 | tail -n 1; ls -U | wc -l`
+    expect((await sandbox.runCode(inodes, { timeoutMs: 120_000 })).stdout, place).toMatch(
+      /No space left on device\n\d+\n$/,
+    )
+    expect((await sandbox.runCode(`cd; rm -r ${place}/many; touch ${place}/z && echo ok`)).stdout, place).toBe('ok\n')
+  }
+}, 300_000)
