@@ -202,8 +202,8 @@ export const bashStreamCases: readonly Case[] = [
     { code: 'ulimit -n 3; echo alone', expect: { exitCode: 0, stdout: 'alone\n' } },
     { code: 'echo alive; kill -KILL $$', expect: { exitCode: 137, reason: 'signal', stdout: 'alive\n' } },
     {
-      code: 'ulimit -f 1; head -c 100000 /dev/zero >big; echo $?; ulimit -u 1; ls -d /; echo alive',
-      expect: { exitCode: 0, stdout: /^153\n[^]*alive\n$/ },
+      code: 'ulimit -f 1; head -c 100000 /dev/zero >big; echo $?; echo alive',
+      expect: { exitCode: 0, stdout: '153\nalive\n' },
     },
   ]),
 ]
