@@ -4,30 +4,38 @@
 
 #include <string.h>
 
+/* A name that a call has an entry for, and what the session has under it: put aside as it is, with its type and
+   attributes, and put back after the call. */
 struct replaced {
   struct replaced *next;
   char *name;
-  char *value; /* NULL: the variable did not exist. */
-  int exported;
+  BUCKET_CONTENTS *variable; /* NULL: there was none. */
 };
 
 /* The latest first, so that a name which came twice ends as it was before the first. */
 static struct replaced *replaced_entries;
 
-static void assign(const char *name, const char *value) {
-  SHELL_VAR *variable = find_global_variable(name);
-  if (variable && readonly_p(variable))
-    return;
-  variable = bind_global_variable(name, (char *)value, 0);
+static int is_readonly(const char *name) {
+  BUCKET_CONTENTS *bucket = hash_search(name, global_variables->table, 0);
+  return bucket && readonly_p((SHELL_VAR *)bucket->data);
+}
+
+static void changed(char *name) {
+  array_needs_making = 1;
+  stupidly_hack_special_variables(name); /* PATH, LANG, TZ, IFS and the like take effect. */
+}
+
+static void assign(char *name, const char *value) {
+  SHELL_VAR *variable = bind_global_variable(name, (char *)value, 0);
   if (!variable)
     return;
   VSETATTR(variable, att_exported);
   VUNSETATTR(variable, att_invisible);
-  array_needs_making = 1;
-  stupidly_hack_special_variables((char *)name); /* PATH, LANG, TZ, IFS and the like take effect. */
+  changed(name);
 }
 
-static char *name_of(const char *entry) {
+/* The name of an entry that may be set, else NULL. */
+static char *settable_name_of(const char *entry) {
   const char *equals = strchr(entry, '=');
   if (!equals)
     return NULL;
@@ -35,11 +43,14 @@ static char *name_of(const char *entry) {
   char *name = xmalloc(length + 1);
   memcpy(name, entry, length);
   name[length] = '\0';
-  return name;
+  if (!is_readonly(name))
+    return name;
+  xfree(name);
+  return NULL;
 }
 
 void environment_set(const char *entry) {
-  char *name = name_of(entry);
+  char *name = settable_name_of(entry);
   if (!name)
     return;
   assign(name, entry + strlen(name) + 1);
@@ -47,37 +58,32 @@ void environment_set(const char *entry) {
 }
 
 void environment_set_for_call(const char *entry) {
-  char *name = name_of(entry);
+  char *name = settable_name_of(entry);
   if (!name)
     return;
   struct replaced *old = xmalloc(sizeof *old);
-  SHELL_VAR *variable = find_global_variable(name);
-  char *value = variable && var_isset(variable) && !array_p(variable) && !assoc_p(variable) ? value_cell(variable) : NULL;
   old->name = name;
-  old->value = value ? savestring(value) : NULL;
-  old->exported = variable && exported_p(variable);
+  old->variable = hash_remove(name, global_variables->table, 0);
   old->next = replaced_entries;
   replaced_entries = old;
   assign(name, entry + strlen(name) + 1);
+}
+
+static void put_back(struct replaced *old) {
+  unbind_variable_noref(old->name);
+  if (old->variable) {
+    hash_insert(old->variable->key, global_variables->table, 0)->data = old->variable->data;
+    xfree(old->variable);
+  }
+  changed(old->name);
+  xfree(old->name);
+  xfree(old);
 }
 
 void environment_end_call(void) {
   while (replaced_entries) {
     struct replaced *old = replaced_entries;
     replaced_entries = old->next;
-    SHELL_VAR *variable = find_global_variable(old->name);
-    if (old->value) {
-      assign(old->name, old->value);
-      variable = find_global_variable(old->name);
-      if (variable && !old->exported)
-        VUNSETATTR(variable, att_exported);
-      xfree(old->value);
-    } else if (variable && !readonly_p(variable)) {
-      unbind_variable(old->name);
-      stupidly_hack_special_variables(old->name);
-    }
-    array_needs_making = 1;
-    xfree(old->name);
-    xfree(old);
+    put_back(old);
   }
 }

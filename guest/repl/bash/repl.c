@@ -6,8 +6,11 @@
    directory, options, traps and jobs stay. No shell word takes part, so nothing that user code defines
    can stand in the way. */
 
+#include "call-stack.h"
+#include "descriptors.h"
 #include "environment.h"
 #include "shell-symbols.h"
+#include "traps.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -35,45 +38,11 @@
 
 static pid_t owner;
 static char mark[MARK_LENGTH];
-static int saved_descriptors[3];
-static SigHandler *interrupt_handler;
 static volatile int running; /* A program is running, and `top_level` is ours. */
 static procenv_t program_end;
 static WORD_LIST *program_arguments;
 
 static int trapped(int signal) { return signal_is_trapped(signal) && !signal_is_ignored(signal); }
-
-static char *trap_text(int signal) { return trapped(signal) ? trap_list[signal] : NULL; }
-
-/* Puts descriptors 0-2 back, whatever `exec` redirections the last program made. */
-static void restore_descriptors(void) {
-  for (int descriptor = 0; descriptor <= 2; descriptor++)
-    dup2(saved_descriptors[descriptor], descriptor);
-  for (int descriptor = 1; descriptor <= 2; descriptor++) {
-    /* The open file is shared with every process that has it, and so is O_NONBLOCK. */
-    int flags = fcntl(descriptor, F_GETFL);
-    if (flags >= 0 && (flags & O_NONBLOCK))
-      fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
-  }
-  clearerr(stdout);
-  clearerr(stderr);
-}
-
-/* SIGINT reaches the program as in an interactive shell, which comes back from it to its main loop. The
-   handler that bash gives to scripts would end the process. Ignored between programs. */
-static void let_interrupts_through(void) {
-  interrupt_state = 0;
-  if (interrupt_handler)
-    set_signal_handler(SIGINT, interrupt_handler);
-  if (!signal_is_trapped(SIGINT))
-    set_signal_handler(SIGINT, sigint_sighandler);
-}
-
-static void ignore_interrupts(void) {
-  SigHandler *handler = set_signal_handler(SIGINT, SIG_IGN);
-  interrupt_handler = trapped(SIGINT) || signal_is_ignored(SIGINT) ? handler : NULL;
-  interrupt_state = 0;
-}
 
 /* Under errexit bash leaves by way of exit() for errors of the parser and of expansions (report_error and
    parser_error in error.c). The program ends then, and the shell does not. glibc runs exit handlers
@@ -87,30 +56,13 @@ static void on_process_exit(int status, void *unused) {
   sh_longjmp(program_end, JUMPED_FROM_EXIT);
 }
 
-/* exit() has run the EXIT trap and left it spent. */
-static void rearm_exit_trap(void) {
-  char *text = trap_list[EXIT_TRAP];
-  if (signal_is_trapped(EXIT_TRAP) || text == (char *)SIG_DFL || text == (char *)SIG_IGN || !*text)
-    return;
-  text = savestring(text);
-  run_trap_cleanup(EXIT_TRAP);
-  set_signal(EXIT_TRAP, text);
-  xfree(text);
-}
-
-/* errexit inside a function forgets to leave it: the call stack, and the function's $1, $2, ... */
+/* errexit inside a function forgets to leave it: the call stack, the function's $1, $2, ..., and its traps. */
 static void leave_functions(void) {
-  static const char *const stacks[] = {"FUNCNAME", "BASH_SOURCE", "BASH_LINENO"};
-  int inside = 0;
-  for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
-    SHELL_VAR *variable = find_global_variable(stacks[i]);
-    if (variable && array_p(variable) && array_num_elements(array_cell(variable)) > 0) {
-      array_flush(array_cell(variable));
-      inside = 1;
-    }
-  }
-  if (inside)
+  if (call_stack_reset(PROGRAM_NAME)) {
     remember_args(program_arguments, 1);
+    call_traps_restore();
+  }
+  this_shell_function = NULL;
   if (variable_context)
     reset_local_contexts();
 }
@@ -129,9 +81,21 @@ static void tidy_up_after_jump(void) {
   indirection_level = 0;
 }
 
+/* Runs the EXIT trap where the program has got to, as a shell does before it ends. Gives the exit status. */
+static int leave_by_exit_trap(int status) {
+  last_command_exit_value = status;
+  volatile int code = setjmp_nosigs(program_end);
+  running = 1;
+  if (code == NOT_JUMPED)
+    last_command_exit_value = run_exit_trap();
+  running = 0;
+  exit_trap_rearm();
+  return last_command_exit_value;
+}
+
 /* Runs shell text, which is freed. Gives its exit status and says whether it jumped out by one of the
-   codes of bashjmp.h. */
-static int run_text(char *text, int *jump) {
+   codes of bashjmp.h. Its `exit` runs the EXIT trap if it `ends_by_exit_trap`. */
+static int run_text(char *text, int ends_by_exit_trap, int *jump) {
   volatile int status = EXECUTION_FAILURE;
   volatile int code = setjmp_nosigs(program_end);
   if (code == NOT_JUMPED)
@@ -143,46 +107,60 @@ static int run_text(char *text, int *jump) {
     status = parse_and_execute(text, PROGRAM_NAME, SEVAL_NONINT | SEVAL_NOHIST | SEVAL_RESETLINE);
   } else {
     running = 0;
-    tidy_up_after_jump();
     status = last_command_exit_value;
+    /* The variables of the function that exits are still there. */
+    if ((code == EXITBLTIN || code == ERREXIT) && ends_by_exit_trap && getpid() == owner && trapped(EXIT_TRAP))
+      status = leave_by_exit_trap(status);
+    tidy_up_after_jump();
   }
   running = 0;
   if (code == JUMPED_FROM_EXIT) {
-    rearm_exit_trap();
-    /* A failed `exec` comes this way, after it gave up the shell's own signal handlers. */
-    initialize_terminating_signals();
+    exit_trap_rearm();
+    traps_restore_after_exec();
+    interrupts_let_through();
   }
+  /* As bash's own reader_loop: what was discarded has not succeeded. */
+  if (code == DISCARD && status == EXECUTION_SUCCESS)
+    status = EXECUTION_FAILURE;
   if (interrupt_state)
     status = EXIT_INTERRUPTED;
   *jump = code;
   return status & 0xff;
 }
 
-/* Runs the text of a trap outside of its signal. Its own status counts if it exits. */
-static int run_trap_text(int signal, int status) {
+/* A program that traps SIGTERM has said how it wants to be ended. A time-out begins with SIGINT, which would
+   otherwise end it without that. */
+static int run_term_trap(int status) {
   int jump;
   last_command_exit_value = status;
-  int trap_status = run_text(savestring(trap_text(signal)), &jump);
+  int trap_status = run_text(savestring(trap_list[SIGTERM]), 0, &jump);
   return jump == NOT_JUMPED || jump == DISCARD ? status : trap_status;
+}
+
+/* Whether the EXIT trap is still to run. It runs when the program that set it ends, as it would for a script, and
+   when a later one ends by exiting. It stays set. */
+static int exit_trap_is_due(int jump) {
+  int has_run = jump == JUMPED_FROM_EXIT || jump == EXITBLTIN || jump == ERREXIT;
+  return trapped(EXIT_TRAP) && !has_run && (jump != NOT_JUMPED || exit_trap_is_own());
 }
 
 /* Runs the program; gives its exit status. */
 static int run_program(char *text) {
   int jump;
-  char *exit_trap_before = trap_text(EXIT_TRAP);
   program_arguments = list_rest_of_args();
-  let_interrupts_through();
-  int status = run_text(text, &jump);
-  /* A program that traps SIGTERM has said how it wants to be ended. A time-out begins with SIGINT, which
-     would otherwise end it without that. */
+  exit_trap_begin_program();
+  call_traps_remember();
+  interrupts_let_through();
+  int status = run_text(text, 1, &jump);
   int interrupted = status == EXIT_INTERRUPTED && jump == EXITPROG;
   if (interrupted && trapped(SIGTERM))
-    status = run_trap_text(SIGTERM, status);
-  /* The EXIT trap runs when the program that set it ends, as it would for a script, and when a later one
-     ends by exiting. It stays set. */
-  if (trapped(EXIT_TRAP) && jump != JUMPED_FROM_EXIT && (jump != NOT_JUMPED || trap_text(EXIT_TRAP) != exit_trap_before))
-    status = run_trap_text(EXIT_TRAP, status);
-  ignore_interrupts();
+    status = run_term_trap(status);
+  if (exit_trap_is_due(jump)) {
+    status = leave_by_exit_trap(status);
+    tidy_up_after_jump();
+  }
+  descriptors_settle(!interrupted);
+  interrupts_ignore();
   dispose_words(program_arguments);
   return status;
 }
@@ -195,12 +173,13 @@ static void report_end(int status) {
 }
 
 static void serve_program(char *text) {
-  restore_descriptors();
+  descriptors_restore();
   /* `set -n` would turn every later program into nothing. */
   read_but_dont_execute = 0;
   int status = run_program(text);
-  fflush(stdout);
-  fflush(stderr);
+  /* Else it would end the next program. */
+  if (terminating_signal)
+    termsig_handler(terminating_signal);
   environment_end_call();
   last_command_exit_value = status;
   report_end(status);
@@ -233,6 +212,17 @@ static void on_idle_signal(void) {
     termsig_handler(terminating_signal);
 }
 
+/* A copy, which parse_and_execute frees. */
+static char *program_text(const char *sent) {
+  size_t length = strlen(sent);
+  char *text = xmalloc(length + 2);
+  memcpy(text, sent, length + 1);
+  /* At the end of a file a backslash is as good as none, at the end of a string bash keeps it. */
+  if (length > 0 && text[length - 1] == '\\')
+    memcpy(text + length, "\n", 2);
+  return text;
+}
+
 static void serve(void) {
   struct message message;
   while (wire_receive(&message, on_idle_signal)) {
@@ -240,7 +230,7 @@ static void serve(void) {
       if (message.length < MARK_LENGTH)
         return;
       memcpy(mark, message.payload, MARK_LENGTH);
-      serve_program(savestring(message.payload + MARK_LENGTH)); /* parse_and_execute frees the text. */
+      serve_program(program_text(message.payload + MARK_LENGTH));
       xfree(message.payload);
       continue;
     }
@@ -254,6 +244,14 @@ static void serve(void) {
   }
 }
 
+/* Not to be listed, nor unloaded by `enable -d`. The table ends with an entry of zeros. */
+static void forget_this_builtin(void) {
+  struct builtin *entry = builtin_address_internal("exec_sandbox_repl", 1);
+  size_t behind = (size_t)(shell_builtins + num_shell_builtins - entry);
+  memmove(entry, entry + 1, behind * sizeof *entry);
+  num_shell_builtins--;
+}
+
 static void prepare(void) {
   /* The frames of the `bash -c` around this builtin. It never returns to them, and a jump to the top must
      not undo them: their memory and their jump targets are no longer ours. */
@@ -262,13 +260,12 @@ static void prepare(void) {
   /* In `bash -c` (2) the last command replaces the shell instead of running in a child. */
   startup_state = 0;
   indirection_level = 0;
-  for (int descriptor = 0; descriptor <= 2; descriptor++)
-    saved_descriptors[descriptor] = duplicate_out_of_reach(descriptor);
-  /* Done once here, it does not happen later, when `trap ... EXIT` would also take SIGINT. */
-  initialize_terminating_signals();
-  ignore_interrupts();
+  want_pending_command = 0; /* The `c` in `$-`. */
+  call_stack_reset(PROGRAM_NAME);
+  descriptors_remember();
+  traps_prepare();
   on_exit(on_process_exit, NULL);
-  builtin_address_internal("exec_sandbox_repl", 1)->flags &= ~BUILTIN_ENABLED;
+  forget_this_builtin();
   unbind_variable("BASH_EXECUTION_STRING");
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
@@ -282,7 +279,7 @@ static int exec_sandbox_repl_builtin(WORD_LIST *list) {
   if (!wire_open())
     return EXECUTION_FAILURE;
   prepare();
-  run_text(savestring(":"), &jump);
+  run_text(savestring(":"), 0, &jump);
   last_command_exit_value = 0;
   wire_send('R', "", 0);
   serve();

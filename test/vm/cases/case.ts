@@ -35,6 +35,8 @@ export interface Case {
   readonly language: CaseLanguage
   /** One after the other in one session. */
   readonly calls: readonly CaseCall[]
+  /** Needs the agent's part or would harm a machine: not run natively. */
+  readonly vmOnly?: boolean
 }
 
 /** Without the final line break, and with the indentation of its first line taken off every line. */

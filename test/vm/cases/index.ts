@@ -1,3 +1,8 @@
+import { bashEndCases } from './bash-ends.ts'
+import { bashGuestCases } from './bash-guest.ts'
+import { bashShellCases } from './bash-shell.ts'
+import { bashSourceCases } from './bash-sources.ts'
+import { bashStreamCases } from './bash-streams.ts'
 import { bashCases } from './bash.ts'
 import type { Case } from './case.ts'
 import { javascriptCases } from './javascript.ts'
@@ -7,4 +12,14 @@ import { pythonCases } from './python.ts'
 export type { Case, CaseCall, CaseExpectation, CaseLanguage, ExpectedText } from './case.ts'
 
 /** Every case of every language. */
-export const cases: readonly Case[] = [...pythonCases, ...pythonEndCases, ...javascriptCases, ...bashCases]
+export const cases: readonly Case[] = [
+  ...pythonCases,
+  ...pythonEndCases,
+  ...javascriptCases,
+  ...bashCases,
+  ...bashEndCases,
+  ...bashShellCases,
+  ...bashStreamCases,
+  ...bashSourceCases,
+  ...bashGuestCases,
+]
