@@ -87,6 +87,8 @@ pub struct Agent {
     /// The sandbox's environment, for everything that is started from now on.
     environment: Environment,
     next_serial: u32,
+    /// When a crowd is looked for again.
+    next_look: Duration,
 }
 
 impl Agent {
@@ -114,6 +116,7 @@ impl Agent {
             children: HashMap::new(),
             environment: Environment::new(),
             next_serial: 1,
+            next_look: Duration::ZERO,
         })
     }
 

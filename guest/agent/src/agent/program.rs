@@ -14,6 +14,7 @@ use super::port::Port;
 use super::stdin::StdinPipe;
 use crate::clock;
 use crate::process::launch::exec_outcome;
+use crate::process::tree::signal_groups_below;
 use crate::process::{ExecFailure, Launched};
 use crate::sys::signals::{signal_group, signal_process};
 use crate::sys::wait::{Exit, Status};
@@ -115,6 +116,13 @@ impl Program {
         self.exit.is_none() && (signal_group(self.pid, signal) || signal_process(self.pid, signal))
     }
 
+    /// A signal of the ladder reaches what the program has put into groups of its own, too: all of it is to end.
+    fn plead(&self, signal: i32) {
+        // Nobody there to hear it is seen as the end of the process.
+        let _ = self.signal(signal);
+        signal_groups_below(self.pid, signal, self.launched);
+    }
+
     /// The host wants the end and no more output than it has room for.
     pub fn cancel(&mut self, now: Duration) {
         self.outputs.iter_mut().for_each(Output::give_up);
@@ -122,8 +130,7 @@ impl Program {
             return;
         }
         if let Some(signal) = self.ladder.cancel(now) {
-            // Nobody there to hear it is seen as the end of the process.
-            let _ = self.signal(signal);
+            self.plead(signal);
         }
     }
 
@@ -131,7 +138,7 @@ impl Program {
     pub fn climb(&mut self, now: Duration) {
         if self.exit.is_none() {
             if let Some(signal) = self.ladder.climb(now) {
-                let _ = self.signal(signal);
+                self.plead(signal);
             }
         }
     }

@@ -15,10 +15,11 @@ impl Agent {
     pub(super) fn reap(&mut self) {
         // What the descriptor says is only that there is something; `ended_child` says what.
         let _ = rustix::io::read(&self.signals, self.port.scratch.get_mut(..4_096).unwrap_or_default());
+        let mut orphans = false;
         for _ in 0..AT_A_TIME {
             let Some(pid) = ended_child() else {
                 self.children_left = false;
-                return;
+                break;
             };
             let owner = self.children.remove(&pid.as_raw_nonzero().get());
             let was_victim = owner.is_some() && self.oom.was_victim(pid);
@@ -44,8 +45,11 @@ impl Agent {
                     }
                 }
                 Some(Owner::Repl(serial)) => self.repl_ended(serial, exit, was_victim),
-                _ => {}
+                _ => orphans = true,
             }
+        }
+        if orphans {
+            self.disperse_strays();
         }
     }
 
@@ -60,7 +64,8 @@ impl Agent {
                     };
                     let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                     if let Some(repl) = repl {
-                        let _ = signal_group(repl.pid, signal);
+                        // Nobody there to hear it is seen as the end of the process.
+                        let _ = run.signal(repl.pid, signal);
                     }
                 }
                 Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}

@@ -77,6 +77,7 @@ impl Agent {
             context.active = None;
             return true;
         };
+        // What the kernel could not make a program of, a shell runs itself (execve(2), ENOEXEC).
         let script = if key.language == Language::Bash { shebang::parse(&run.request.code) } else { None };
         match (script, &mut context.repl) {
             (Some(script), _) => self.begin_script(id, script),
@@ -94,15 +95,11 @@ impl Agent {
         }
     }
 
-    fn begin_script(&mut self, id: u32, script: Result<shebang::Shebang, &'static str>) -> bool {
+    fn begin_script(&mut self, id: u32, script: shebang::Shebang) -> bool {
         let Some(Exchange::Run(run)) = self.exchanges.remove(&id) else {
             return false;
         };
-        let begun = match script {
-            Ok(script) => self.start_script(id, &run, script),
-            Err(why) => Err(RequestError::new(ErrorCode::Spawn, why)),
-        };
-        if let Err(error) = begun {
+        if let Err(error) = self.start_script(id, &run, script) {
             run.respond_error(error, &mut self.port);
             self.end_turn(&run.key, id);
         }

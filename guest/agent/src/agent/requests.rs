@@ -16,7 +16,6 @@ use super::{Agent, Exchange};
 use crate::clock;
 use crate::process::shebang::Shebang;
 use crate::process::{Launch, Stdin};
-use crate::sys::signals::signal_group;
 use crate::wire::message::{milliseconds, ErrorCode, RequestError};
 use crate::wire::request::{self, Environment, Request};
 
@@ -91,7 +90,7 @@ impl Agent {
             Some(Exchange::Program(program)) => program.signal(request.signal),
             Some(Exchange::Run(run)) if run.is_running() => {
                 let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
-                repl.is_some_and(|repl| signal_group(repl.pid, request.signal))
+                repl.is_some_and(|repl| run.signal(repl.pid, request.signal))
             }
             _ => false,
         };
@@ -242,7 +241,7 @@ impl Agent {
                 let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                 if let (Some(signal), Some(repl)) = (signal, repl) {
                     // Nobody there to hear it is seen as the end of the process.
-                    let _ = signal_group(repl.pid, signal);
+                    let _ = run.signal(repl.pid, signal);
                 }
             }
             Some(Exchange::Run(_)) => {

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use super::context::ContextKey;
 use super::ending::{classify, ProgramEnd, State, KILLED};
-use super::ladder::{Cause, Ladder};
+use super::ladder::{Cause, Ladder, SIGINT};
 use super::live_repl::LiveRepl;
 use super::output::Output;
 use super::poller::{Interest, Part, Watched};
 use super::port::Port;
 use crate::clock;
+use crate::process::tree::signal_groups_below;
+use crate::sys::signals::signal_group;
 use crate::sys::wait::{Exit, Status};
 use crate::wire::message::{milliseconds, Event, RequestError};
-use crate::wire::request;
+use crate::wire::request::{self, Language};
+use rustix::process::Pid;
 
 /// Displayed values that are passed on.
 const RESULTS: u32 = 256;
@@ -111,6 +114,18 @@ impl Run {
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.ladder.as_ref().and_then(Ladder::cause)
+    }
+
+    /// Sends a signal to what runs in the REPL; false when nobody is left. The REPL's own group first. What the program has
+    /// put into groups of its own (`timeout`, `setsid -w`, job control) hears it, too, except Ctrl-C in languages that see it
+    /// themselves and end their children as they see fit; bash does not see it while it waits for a child.
+    #[must_use]
+    pub fn signal(&self, repl: Pid, signal: i32) -> bool {
+        let delivered = signal_group(repl, signal);
+        if signal != SIGINT || self.key.language == Language::Bash {
+            signal_groups_below(repl, signal, self.handed_over);
+        }
+        delivered
     }
 
     /// The host wants the end: the signal to send now.

@@ -52,17 +52,23 @@ pub const USER_TMPFS: [UserTmpfs; 3] = [
     },
 ];
 
+/// How far the user's quota lies above the file system's own size.
+const QUOTA_ABOVE_BYTES: u64 = 1 << 20;
+const QUOTA_ABOVE_INODES: u64 = 16;
+
 impl UserTmpfs {
-    /// Mount options: the size of the whole, and the same as the hard limits of the user's quota, which also counts what
+    /// Mount options: the size of the whole, and little more as the hard limits of the user's quota, which also counts what
     /// a file reserves and has not written (tmpfs(5)).
     #[must_use]
     pub fn options(&self, memory_bytes: u64) -> String {
         let size = memory_bytes / 100 * self.percent_of_memory;
         let inodes = memory_bytes / self.memory_per_inode;
+        // The size is reached first: what a program is told is ENOSPC, which it knows, and not EDQUOT.
+        let (quota, inode_quota) = (size + QUOTA_ABOVE_BYTES, inodes + QUOTA_ABOVE_INODES);
         let (uid, gid) = if self.owned_by_user { USER } else { (0, 0) };
         format!(
             "mode={},uid={uid},gid={gid},size={size},nr_inodes={inodes},usrquota,\
-             usrquota_block_hardlimit={size},usrquota_inode_hardlimit={inodes}",
+             usrquota_block_hardlimit={quota},usrquota_inode_hardlimit={inode_quota}",
             self.mode
         )
     }
@@ -183,7 +189,7 @@ mod tests {
         assert_eq!(
             home.options(256 << 20),
             "mode=0700,uid=1000,gid=1000,size=107374160,nr_inodes=32768,usrquota,\
-             usrquota_block_hardlimit=107374160,usrquota_inode_hardlimit=32768"
+             usrquota_block_hardlimit=108422736,usrquota_inode_hardlimit=32784"
         );
     }
 

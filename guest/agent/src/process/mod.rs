@@ -5,6 +5,7 @@ pub mod launch;
 pub mod oom;
 pub mod pressure;
 pub mod shebang;
+pub mod tree;
 pub mod usage;
 
 pub use launch::{ExecFailure, Launch, Launched, Stdin};
