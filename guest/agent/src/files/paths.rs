@@ -139,7 +139,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
 
-    use super::{open_accessible, open_directory, split, Errno, CWD};
+    use super::{hold_directory, open_accessible, open_directory, split, Errno, CWD};
 
     #[test]
     fn directories_are_never_opened_through_a_link() {
@@ -149,6 +149,7 @@ mod tests {
         let link = path.join("link");
         assert_eq!(open_directory(CWD, link.as_os_str().as_bytes()).unwrap_err(), Errno::NOTDIR);
         assert_eq!(open_accessible(CWD, link.as_os_str().as_bytes()).unwrap_err(), Errno::NOTDIR);
+        assert_eq!(hold_directory(CWD, link.as_os_str().as_bytes()).unwrap_err(), Errno::NOTDIR);
         fs::remove_dir_all(&path).unwrap();
     }
 
