@@ -1,11 +1,11 @@
 //! `mkdir`, `rename`, `chmod`: one call of the kernel's each, and what belongs to it.
 
-use rustix::fs::{chmodat, fchmod, mkdirat, renameat_with, stat, statat, AtFlags, FileType, Mode, RenameFlags, CWD};
+use rustix::fs::{chmodat, mkdirat, renameat_with, stat, statat, AtFlags, FileType, Mode, RenameFlags, CWD};
 use rustix::io::Errno;
 
 use crate::entry;
 use crate::failure::{At, Failure, Outcome};
-use crate::paths::{make_directories, open_directory, split};
+use crate::paths::{self, hold_directory, make_directories, split};
 use crate::request::{ChangeMode, MakeDirectory, Rename};
 
 pub fn make_directory(request: &MakeDirectory) -> Outcome<Vec<u8>> {
@@ -38,7 +38,7 @@ fn settle_mode(path: &[u8], mode: u32) -> rustix::io::Result<()> {
     if entry::permissions(&stat) == mode {
         return Ok(());
     }
-    fchmod(open_directory(CWD, path)?, Mode::from_raw_mode(mode))
+    paths::change_mode(&hold_directory(CWD, path)?, mode)
 }
 
 pub fn rename(request: &Rename) -> Outcome<()> {

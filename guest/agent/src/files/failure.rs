@@ -37,11 +37,18 @@ impl Failure {
 /// Names the path that a failed call was about.
 pub trait At<T> {
     fn at(self, path: &[u8]) -> Outcome<T>;
+
+    /// With a path that takes work to say.
+    fn at_path(self, path: impl FnOnce() -> Vec<u8>) -> Outcome<T>;
 }
 
 impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, path: &[u8]) -> Outcome<T> {
         self.map_err(|errno| Failure::new(errno, path))
+    }
+
+    fn at_path(self, path: impl FnOnce() -> Vec<u8>) -> Outcome<T> {
+        self.map_err(|errno| Failure { errno, message: None, path: path() })
     }
 }
 

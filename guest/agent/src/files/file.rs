@@ -2,14 +2,14 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use rustix::fs::{fstat, openat, FileType, Mode, OFlags, Stat, CWD};
+use rustix::fs::{fstat, openat, Mode, OFlags, Stat, CWD};
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
 
 use crate::content::{transfer, transfer_sparsely};
 use crate::entry;
 use crate::failure::{At, Failure, Outcome};
-use crate::paths::{destination, replaceable};
+use crate::paths::{destination, not_regular, replaceable};
 use crate::request::Write;
 use crate::staged::Staged;
 
@@ -20,7 +20,7 @@ pub const INSPECT: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags:
 pub fn open(path: &[u8]) -> Outcome<(OwnedFd, Stat)> {
     let opened = match openat(CWD, path, INSPECT, Mode::empty()) {
         // A socket has a name and cannot be opened by it.
-        Err(Errno::NXIO) => return replaceable(FileType::Socket, path).and(Err(Failure::new(Errno::NXIO, path))),
+        Err(Errno::NXIO) => return Err(not_regular(path)),
         other => other.at(path)?,
     };
     let stat = fstat(&opened).at(path)?;

@@ -4,8 +4,8 @@
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
-const NS_PER_MS: i128 = 1_000_000;
-const NS_PER_S: i128 = 1_000_000_000;
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// An object that is being written.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Json {
 
     pub fn number(&mut self, name: &str, value: u64) -> &mut Self {
         self.name(name);
-        self.digits(value.into(), 1);
+        self.digits(value, 1);
         self
     }
 
@@ -59,15 +59,23 @@ impl Json {
     /// A time as milliseconds, exact to the nanosecond.
     pub fn milliseconds(&mut self, name: &str, seconds: i64, nanoseconds: u64) -> &mut Self {
         self.name(name);
-        let total = i128::from(seconds) * NS_PER_S + i128::from(nanoseconds);
-        if total < 0 {
+        let (mut seconds, before, mut nanoseconds) = (seconds.unsigned_abs(), seconds < 0, nanoseconds);
+        if before {
             self.text.push('-');
+            // The kernel counts nanoseconds forwards from whole seconds, before 1970 as well.
+            if nanoseconds > 0 {
+                seconds -= 1;
+                nanoseconds = NS_PER_S - nanoseconds;
+            }
         }
-        let total = total.abs();
-        self.digits(total / NS_PER_MS, 1);
-        if total % NS_PER_MS != 0 {
+        // Without multiplying, which no number of 64 bits would hold for every time there can be.
+        if seconds > 0 {
+            self.digits(seconds, 1);
+        }
+        self.digits(nanoseconds / NS_PER_MS, if seconds > 0 { 3 } else { 1 });
+        if nanoseconds % NS_PER_MS != 0 {
             self.text.push('.');
-            self.digits(total % NS_PER_MS, 6);
+            self.digits(nanoseconds % NS_PER_MS, 6);
         }
         self
     }
@@ -84,21 +92,18 @@ impl Json {
         self
     }
 
-    fn digits(&mut self, value: i128, at_least: usize) {
-        /// More than the digits of any number of 64 bits times a thousand.
-        const MOST: usize = 24;
+    fn digits(&mut self, value: u64, at_least: usize) {
+        /// Of 64 bits.
+        const MOST: usize = 20;
         let mut digits = [b'0'; MOST];
         let mut rest = value;
-        let mut used = 0;
-        for digit in digits.iter_mut().rev() {
-            if rest == 0 && used >= at_least {
-                break;
-            }
-            *digit = b"0123456789"[usize::try_from(rest % 10).unwrap_or_default()];
+        let mut begin = MOST;
+        while begin > 0 && (rest > 0 || MOST - begin < at_least) {
+            begin -= 1;
+            digits[begin] = b"0123456789"[(rest % 10) as usize];
             rest /= 10;
-            used += 1;
         }
-        self.text.extend(digits[MOST - used..].iter().map(|digit| char::from(*digit)));
+        self.text.push_str(std::str::from_utf8(&digits[begin..]).unwrap_or_default());
     }
 
     pub fn len(&self) -> usize {
@@ -141,6 +146,9 @@ mod tests {
         assert_eq!(time(1, 500_000_000), r#"{"t":1500}"#);
         assert_eq!(time(1, 1), r#"{"t":1000.000001}"#);
         assert_eq!(time(-1, 250_000_000), r#"{"t":-750}"#);
+        assert_eq!(time(-1, 999_000_000), r#"{"t":-1}"#);
+        assert_eq!(time(-2, 999_999_999), r#"{"t":-1000.000001}"#);
+        assert_eq!(time(1_700_000_000, 5_000_000), r#"{"t":1700000000005}"#);
         assert_eq!(time(i64::MAX, 0), r#"{"t":9223372036854775807000}"#);
         assert_eq!(time(i64::MIN, 0), r#"{"t":-9223372036854775808000}"#);
     }

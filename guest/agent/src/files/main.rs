@@ -1,6 +1,10 @@
 //! The file operations of a sandbox, started by the host through `exec`: docs/file-tool.md. It runs as the user and can do nothing
 //! that the user cannot. It starts once per operation, so it does little before its work.
 
+#![cfg_attr(not(test), no_main)]
+// The tests of the parts come without the entry that uses them.
+#![cfg_attr(test, allow(dead_code))]
+
 mod change;
 mod content;
 mod entry;
@@ -16,11 +20,13 @@ mod record;
 mod remove;
 mod request;
 mod staged;
+#[cfg(not(test))]
+#[path = "../sys/start.rs"]
+mod start;
 mod unpack;
 mod walk;
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::ExitCode;
 
 use rustix::fs::Mode;
 use rustix::stdio::{stderr, stdout};
@@ -45,7 +51,8 @@ impl From<Failure> for Trouble {
     }
 }
 
-fn main() -> ExitCode {
+/// Does what the arguments say and gives the exit status.
+fn run() -> u8 {
     // Modes are what the host says they are.
     rustix::process::umask(Mode::empty());
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -54,13 +61,13 @@ fn main() -> ExitCode {
         _ => Err(Trouble::Misused("usage: files OPERATION JSON\n")),
     };
     let (status, said) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) => return 0,
         Err(Trouble::Failed(failure)) => (FAILED, failure.to_line()),
         Err(Trouble::Misused(why)) => (MISUSED, why.into()),
     };
     // Where nobody listens, the exit status has to do.
     let _ = write_all(stderr(), &said);
-    ExitCode::from(status)
+    status
 }
 
 fn parse<'a, T: Deserialize<'a>>(parameters: &'a [u8]) -> Result<T, Trouble> {

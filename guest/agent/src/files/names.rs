@@ -45,7 +45,8 @@ impl Names {
             Ok(())
         })?;
         let bytes = &names.bytes;
-        names.starts.sort_unstable_by(|left, right| name_at(bytes, *left).cmp(name_at(bytes, *right)));
+        // No two names are the same and NUL is the least of bytes, so what follows a name never decides.
+        names.starts.sort_unstable_by(|left, right| bytes[*left..].cmp(&bytes[*right..]));
         Ok(names)
     }
 
@@ -65,10 +66,7 @@ impl Names {
     }
 
     pub fn get(&self, index: usize) -> Option<&CStr> {
-        self.starts.get(index).map(|start| name_at(&self.bytes, *start))
+        let start = *self.starts.get(index)?;
+        CStr::from_bytes_until_nul(&self.bytes[start..]).ok()
     }
-}
-
-fn name_at(bytes: &[u8], start: usize) -> &CStr {
-    CStr::from_bytes_until_nul(&bytes[start..]).unwrap_or_default()
 }

@@ -1,10 +1,12 @@
 //! `pack`: a tree as a record stream on standard output.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{fstat, openat, readlinkat, statat, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use rustix::stdio::stdout;
 
+use crate::content::widen;
 use crate::entry;
 use crate::failure::{At, Failure, Outcome};
 use crate::file::{open, INSPECT};
@@ -21,6 +23,7 @@ const MOST_SKIPPED_BYTES: usize = 49_152;
 
 pub fn pack(path: &[u8], output: &mut Output) -> Outcome<()> {
     let (top, stat) = open(path)?;
+    widen(stdout());
     let mut packing =
         Packing { top: path, output, entries: 0, skipped: Vec::new(), skipped_bytes: 0, skipped_count: 0 };
     match entry::type_of(&stat) {
@@ -64,7 +67,7 @@ impl Packing<'_> {
 
     fn entry(&mut self, found: &Found<'_>) -> Outcome<Inside> {
         let full = || [self.top, b"/", found.path].concat();
-        let Some(stat) = unless_gone(statat(found.directory, found.name, AtFlags::SYMLINK_NOFOLLOW)).at(&full())?
+        let Some(stat) = unless_gone(statat(found.directory, found.name, AtFlags::SYMLINK_NOFOLLOW)).at_path(full)?
         else {
             return Ok(Inside::Done);
         };
@@ -75,7 +78,7 @@ impl Packing<'_> {
         }
         match kind {
             FileType::Directory => {
-                let opened = unless_gone(open_directory(found.directory, found.name.to_bytes())).at(&full())?;
+                let opened = unless_gone(open_directory(found.directory, found.name.to_bytes())).at_path(full)?;
                 let Some(directory) = opened else {
                     return Ok(Inside::Done);
                 };
@@ -84,11 +87,12 @@ impl Packing<'_> {
             }
             FileType::RegularFile => {
                 let flags = INSPECT | OFlags::NOFOLLOW;
-                let Some(file) = unless_gone(openat(found.directory, found.name, flags, Mode::empty())).at(&full())?
+                let Some(file) =
+                    unless_gone(openat(found.directory, found.name, flags, Mode::empty())).at_path(full)?
                 else {
                     return Ok(Inside::Done);
                 };
-                let stat = fstat(&file).at(&full())?;
+                let stat = fstat(&file).at_path(full)?;
                 match entry::type_of(&stat) {
                     FileType::RegularFile => self.file(found.path, &file, &stat)?,
                     other => self.skip(found.path, other),
@@ -110,8 +114,7 @@ impl Packing<'_> {
         self.record(path, stat, |header| {
             header.truth("sparse", entry::allocated(stat) < entry::size(stat));
         })?;
-        while self.output.push_chunk(file).at(self.top)? > 0 {}
-        Ok(())
+        self.output.push_chunks(file.as_fd(), entry::size(stat)).at(self.top)
     }
 
     fn record(&mut self, path: &[u8], stat: &Stat, more: impl FnOnce(&mut Json)) -> Outcome<()> {

@@ -98,8 +98,12 @@ pub fn replaceable(kind: FileType, path: &[u8]) -> Outcome<()> {
     match kind {
         FileType::RegularFile => Ok(()),
         FileType::Directory => Err(Failure::new(Errno::ISDIR, path)),
-        _ => Err(Failure::explained(Errno::INVAL, "not a regular file", path)),
+        _ => Err(not_regular(path)),
     }
+}
+
+pub fn not_regular(path: &[u8]) -> Failure {
+    Failure::explained(Errno::INVAL, "not a regular file", path)
 }
 
 /// Opens a directory of a tree whose names others may change: never through a link.
@@ -114,18 +118,40 @@ pub fn open_accessible(parent: impl AsFd, name: &[u8]) -> rustix::io::Result<Own
         Err(Errno::ACCESS) => {}
         other => return other,
     }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = openat(parent, name, flags, Mode::empty())?;
-    let mode = entry::permissions(&fstat(&handle)?) | FULL_ACCESS;
-    // fchmod(2) refuses such a handle, and by its name it could be a link by now.
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    chmod(path, Mode::from_raw_mode(mode)).map_err(|_| Errno::ACCESS)?;
+    let handle = hold_directory(parent, name)?;
+    change_mode(&handle, entry::permissions(&fstat(&handle)?) | FULL_ACCESS).map_err(|_| Errno::ACCESS)?;
     open_directory(handle, b".")
+}
+
+/// A directory as such, without any right on what is in it: never through a link.
+pub fn hold_directory(parent: impl AsFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    openat(parent, name, LOOKUP | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// Changes the mode of what is held: fchmod(2) refuses such a descriptor, and by its name it could be a link by now.
+pub fn change_mode(held: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
+    chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::from_raw_mode(mode))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+
+    use super::{hold_directory, open_accessible, open_directory, split, Errno, CWD};
+
+    #[test]
+    fn directories_are_never_opened_through_a_link() {
+        let path = std::env::temp_dir().join(format!("files-open-{}", std::process::id()));
+        fs::create_dir_all(path.join("directory")).unwrap();
+        symlink("directory", path.join("link")).unwrap();
+        let link = path.join("link");
+        assert_eq!(open_directory(CWD, link.as_os_str().as_bytes()).unwrap_err(), Errno::NOTDIR);
+        assert_eq!(open_accessible(CWD, link.as_os_str().as_bytes()).unwrap_err(), Errno::NOTDIR);
+        assert_eq!(hold_directory(CWD, link.as_os_str().as_bytes()).unwrap_err(), Errno::NOTDIR);
+        fs::remove_dir_all(&path).unwrap();
+    }
 
     #[test]
     fn a_path_is_split_at_its_last_slash() {

@@ -1,18 +1,18 @@
 //! The record stream of `pack` and `unpack` (docs/file-tool.md), read from standard input.
 
-use rustix::buffer::spare_capacity;
 use rustix::io::{read, retry_on_intr, Errno};
 use rustix::stdio::stdin;
 use serde::Deserialize;
 
+use crate::content::widen;
 use crate::request::{Bytes, Permissions};
 
 pub const MOST_HEADER_BYTES: usize = 65_536;
 pub const MOST_CHUNK_BYTES: usize = 1 << 20;
 /// Of a path within the tree.
 pub const MOST_PATH_BYTES: usize = 4_096;
-/// A header and much of what follows it.
-const BUFFER_BYTES: usize = 131_072;
+/// Many small records at once, and little of a large one.
+const READ_BYTES: usize = 16_384;
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -52,26 +52,31 @@ impl From<Errno> for Broken {
     }
 }
 
-/// Standard input, read in large pieces.
+/// Standard input, read ahead a little: most of a large content goes from the pipe to its file without coming by here.
 #[derive(Debug)]
 pub struct Input {
     buffer: Vec<u8>,
-    /// What of the buffer has been taken.
+    /// What of the buffer has been taken, and how far it is filled.
     taken: usize,
+    filled: usize,
 }
 
 impl Input {
     pub fn new() -> Self {
-        Self { buffer: Vec::with_capacity(BUFFER_BYTES), taken: 0 }
+        widen(stdin());
+        Self { buffer: vec![0; MOST_HEADER_BYTES + READ_BYTES], taken: 0, filled: 0 }
     }
 
     /// Waits until this many bytes are there, and gives them without taking them.
     fn peek(&mut self, length: usize) -> Result<&[u8], Broken> {
-        while self.buffer.len() - self.taken < length {
-            self.buffer.drain(..self.taken);
+        while self.filled - self.taken < length {
+            self.buffer.copy_within(self.taken..self.filled, 0);
+            self.filled -= self.taken;
             self.taken = 0;
-            if retry_on_intr(|| read(stdin(), spare_capacity(&mut self.buffer)))? == 0 {
-                return Err(Broken::Torn);
+            let room = &mut self.buffer[self.filled..][..READ_BYTES];
+            match retry_on_intr(|| read(stdin(), &mut *room))? {
+                0 => return Err(Broken::Torn),
+                length => self.filled += length,
             }
         }
         Ok(&self.buffer[self.taken..self.taken + length])
@@ -104,7 +109,7 @@ impl Input {
 
     /// What has been read of a chunk already, at most its length.
     pub fn take_read(&mut self, most: usize) -> &[u8] {
-        let length = most.min(self.buffer.len() - self.taken);
+        let length = most.min(self.filled - self.taken);
         let begin = self.taken;
         self.taken += length;
         &self.buffer[begin..begin + length]

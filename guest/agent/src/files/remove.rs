@@ -150,3 +150,27 @@ fn path_of(top: &[u8], levels: &[Level]) -> Vec<u8> {
     }
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::{open_directory, step, Level, CWD};
+
+    #[test]
+    fn the_way_up_ends_where_it_is_not_the_way_down() {
+        let path = std::env::temp_dir().join(format!("files-remove-{}", std::process::id()));
+        for directory in ["top/inner/innermost", "elsewhere/kept"] {
+            fs::create_dir_all(path.join(directory)).unwrap();
+        }
+        let mut here = open_directory(CWD, path.join("top").as_os_str().as_bytes()).unwrap();
+        let mut levels = vec![Level::of(&here).unwrap()];
+        assert!(step(&mut here, &mut levels).unwrap(), "into inner");
+        fs::rename(path.join("top/inner"), path.join("elsewhere/inner")).unwrap();
+        assert!(step(&mut here, &mut levels).unwrap(), "innermost is removed");
+        assert!(!step(&mut here, &mut levels).unwrap(), "up is elsewhere");
+        assert!(path.join("elsewhere/kept").exists());
+        fs::remove_dir_all(&path).unwrap();
+    }
+}

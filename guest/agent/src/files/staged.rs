@@ -113,7 +113,39 @@ pub fn modified_at(mtime_ms: f64) -> Timestamps {
 
 #[cfg(test)]
 mod tests {
-    use super::modified_at;
+    use std::fs;
+
+    use rustix::fs::{openat, Mode, OFlags, CWD};
+    use std::os::fd::AsFd as _;
+
+    use super::{modified_at, replace};
+
+    /// SIGHUP, SIGINT and SIGTERM in a mask of /proc.
+    const ASKING: u64 = 1 | 1 << 1 | 1 << 14;
+
+    fn held() -> u64 {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() & ASKING
+    }
+
+    #[test]
+    fn nothing_interrupts_between_the_hidden_name_and_the_right_one() {
+        let path = std::env::temp_dir().join(format!("files-replace-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("name"), "old").unwrap();
+        let directory = openat(CWD, &path, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        replace(directory.as_fd(), b"name", |temporary| {
+            assert_eq!(held(), ASKING);
+            fs::write(path.join(std::str::from_utf8(temporary).unwrap()), "new").unwrap();
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(held(), 0);
+        assert_eq!(fs::read_to_string(path.join("name")).unwrap(), "new");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        fs::remove_dir_all(&path).unwrap();
+    }
 
     fn seconds_and_ns(mtime_ms: f64) -> (i64, i64) {
         let time = modified_at(mtime_ms).last_modification;
