@@ -59,7 +59,7 @@ function texts(words: readonly Word[]): string[] {
 }
 
 function withoutAdded(line: string): string {
-  return ADDED.test(line) ? '' : line.replace(/^ {4}value: /, '')
+  return ADDED.test(line) ? '' : line.replace(/^ {4}value: (?:\(0, )?/, '')
 }
 
 function readWords(source: string): Word[] {
@@ -68,15 +68,21 @@ function readWords(source: string): Word[] {
     .flatMap((line, index) => [...line.matchAll(WORD)].map(([text]) => ({ text, line: index + 1 })))
 }
 
+/**
+ * The transpiler prints strings with line breaks as template literals that have them. Such a break stays where the source
+ * has room for it, as it does for one that stands in the source itself, and is written as an escape elsewhere.
+ */
 function layOut(targets: readonly number[], lines: readonly string[]): string {
   const continued = templateContinuations(lines)
+  const next = nextTargets(targets, lines.length)
   let current = 1
   let text = ''
   lines.forEach((line, index) => {
     const target = targets[index] ?? 0
     if (continued[index]) {
-      text += '\n'
-      current += 1
+      const fits = current < (next[index] ?? 0)
+      text += fits ? '\n' : '\\n'
+      current += fits ? 1 : 0
     } else if (index > 0 && target > current) {
       text += '\n'.repeat(target - current)
       current = target
@@ -86,6 +92,14 @@ function layOut(targets: readonly number[], lines: readonly string[]): string {
     text += line
   })
   return text
+}
+
+/** For each line the source line of the first one, from it on, that has one; 0 for none. */
+function nextTargets(targets: readonly number[], length: number): number[] {
+  const next: number[] = []
+  let following = 0
+  for (let index = length - 1; index >= 0; index--) next[index] = following = targets[index] || following
+  return next
 }
 
 /** Which lines begin inside a template literal, where a line break is part of the text. */
