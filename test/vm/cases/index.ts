@@ -1,5 +1,11 @@
 import { bashCases } from './bash.ts'
 import type { Case } from './case.ts'
+import { javascriptEndCases } from './javascript-ends.ts'
+import { javascriptErrorCases } from './javascript-errors.ts'
+import { javascriptLanguageCases } from './javascript-language.ts'
+import { javascriptOutputCases } from './javascript-output.ts'
+import { javascriptPlatformCases } from './javascript-platform.ts'
+import { javascriptValueCases } from './javascript-values.ts'
 import { javascriptCases } from './javascript.ts'
 import { pythonEndCases } from './python-ends.ts'
 import { pythonCases } from './python.ts'
@@ -7,4 +13,15 @@ import { pythonCases } from './python.ts'
 export type { Case, CaseCall, CaseExpectation, CaseLanguage, ExpectedText } from './case.ts'
 
 /** Every case of every language. */
-export const cases: readonly Case[] = [...pythonCases, ...pythonEndCases, ...javascriptCases, ...bashCases]
+export const cases: readonly Case[] = [
+  ...pythonCases,
+  ...pythonEndCases,
+  ...javascriptCases,
+  ...javascriptLanguageCases,
+  ...javascriptErrorCases,
+  ...javascriptEndCases,
+  ...javascriptValueCases,
+  ...javascriptOutputCases,
+  ...javascriptPlatformCases,
+  ...bashCases,
+]

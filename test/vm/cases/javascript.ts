@@ -183,6 +183,6 @@ export const javascriptCases: readonly Case[] = [
   ]),
 ]
 
-function javascript(name: string, calls: readonly CaseCall[]): Case {
+export function javascript(name: string, calls: readonly CaseCall[]): Case {
   return { name, language: 'javascript', calls }
 }
