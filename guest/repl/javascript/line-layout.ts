@@ -33,7 +33,9 @@ export function keepLines(source: string, script: string): string {
   const delicate = DELICATE.test(script)
   if (!delicate && !LINE_BREAK.test(source)) return script.replaceAll('\n', ' ')
   try {
-    const moved = layOut(matchLines(source, script), script.split('\n'))
+    const targets = matchLines(source, script)
+    if (!targets) return script
+    const moved = layOut(targets, script.split('\n'))
     if (!delicate) return moved
     return checker.transformSync(moved) === checker.transformSync(script) ? moved : script
   } catch {
@@ -41,13 +43,17 @@ export function keepLines(source: string, script: string): string {
   }
 }
 
-/** For each line of the script, the line of the source where it belongs; 0 where nothing matches. */
-function matchLines(source: string, script: string): number[] {
+/**
+ * For each line of the script, the line of the source where it belongs; 0 where nothing matches. Undefined for texts that
+ * differ too much.
+ */
+function matchLines(source: string, script: string): number[] | undefined {
   const words = readWords(source)
   const printed = readWords(script.split('\n').map(withoutAdded).join('\n'))
   const targets: number[] = []
   const counterparts = alignWords(texts(words), texts(printed))
-  counterparts?.forEach((counterpart, index) => {
+  if (!counterparts) return undefined
+  counterparts.forEach((counterpart, index) => {
     const line = printed[index]?.line
     if (counterpart >= 0 && line !== undefined) targets[line - 1] ??= words[counterpart]?.line ?? 0
   })
@@ -62,8 +68,10 @@ function withoutAdded(line: string): string {
   return ADDED.test(line) ? '' : line.replace(/^ {4}value: (?:\(0, )?/, '')
 }
 
+/** Escapes of white space are not part of the word behind them: the transpiler prints some as what they stand for. */
 function readWords(source: string): Word[] {
   return source
+    .replace(/\\[nrt]/g, ' ')
     .split('\n')
     .flatMap((line, index) => [...line.matchAll(WORD)].map(([text]) => ({ text, line: index + 1 })))
 }
