@@ -8,7 +8,7 @@ import { type Failure, describeFailure, showErrorsByTheirStack } from './failure
 import { reseed } from './generators.ts'
 import { prepareGlobals } from './globals.ts'
 import { transpile } from './program.ts'
-import { ExitRequest, Run } from './run.ts'
+import { ExitRequest, type FailureEvent, Run } from './run.ts'
 import { prepareStreams } from './streams.ts'
 import { orSurrender, surrender } from './surrender.ts'
 import { encodeBundle, encodeValue } from './values.ts'
@@ -94,7 +94,7 @@ class Session {
     const run = new Run(++this.#count, {
       display: (value) => this.#display(encodeValue(value)),
       displayed: () => this.#displayed,
-      offer: (error) => this.#offer(error),
+      offer: (event, error, detail) => this.#offer(event, error, detail),
       finish: () => callOnce('beforeExit', Number(process.exitCode ?? 0)),
       end: (exitCode, failure) => orSurrender(() => this.#end(exitCode, failure, previous)),
     })
@@ -186,13 +186,11 @@ class Session {
     }
   }
 
-  /** Not as an event: Bun ends the process when a listener for that one throws. */
-  #offer(error: unknown): boolean {
-    const event = 'uncaughtException'
+  /** Not as an event: Bun ends the process when a listener for an uncaught exception throws. */
+  #offer(event: FailureEvent, error: unknown, detail: unknown): boolean {
     const called = listeners(event)
     for (let i = 0; i < called.length; i++) {
-      if (!this.#isOwn(event, called[i]))
-        Reflect.apply(called[i] as NodeJS.UncaughtExceptionListener, process, [error, event])
+      if (!this.#isOwn(event, called[i])) Reflect.apply(called[i] as (typeof called)[number], process, [error, detail])
     }
     return called.length > 1
   }

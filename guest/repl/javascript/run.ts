@@ -33,12 +33,14 @@ export class ExitRequest extends Error {}
 
 type Completion = { readonly value?: unknown } | undefined
 
+export type FailureEvent = 'uncaughtException' | 'unhandledRejection'
+
 export interface RunHost {
   display(value: unknown): void
   /** Resolves when everything displayed so far has been reported. */
   displayed(): Promise<void> | undefined
-  /** Gives an uncaught error to the program's own handlers; false if it has none. They may throw. */
-  offer(error: unknown): boolean
+  /** Gives an error to the program's own handlers of an event; false if it has none. They may throw. */
+  offer(event: FailureEvent, error: unknown, detail: unknown): boolean
   /** The program has come to its end by itself. */
   finish(): void
   /** Called once: the run has ended. */
@@ -81,9 +83,9 @@ export class Run {
     }
   }
 
-  #offer(error: unknown): boolean {
+  #offer(event: FailureEvent, error: unknown, detail: unknown = event): boolean {
     try {
-      return this.#host.offer(error)
+      return this.#host.offer(event, error, detail)
     } catch (thrown) {
       this.#end(this.#exitCode ?? EXIT_HANDLER_FAILED, describeFailure(thrown))
       return true
@@ -114,7 +116,7 @@ export class Run {
   fail(error: unknown): void {
     if (this.#exitCode !== undefined) this.#end(this.#exitCode)
     else if (isInterruption(error)) this.interrupt()
-    else if (!this.#offer(error)) this.#end(1, describeFailure(error))
+    else if (!this.#offer('uncaughtException', error)) this.#end(1, describeFailure(error))
   }
 
   /** SIGINT. */
@@ -180,7 +182,14 @@ export class Run {
 
   /** A promise as the last value is waited for: `main()` as the last line means the program. */
   async #show(value: unknown): Promise<void> {
-    const settled = isPromise(value) ? await value : value
+    let settled = value
+    try {
+      if (isPromise(value)) settled = await value
+    } catch (error) {
+      // Without a REPL that waits for it, nobody would have handled this.
+      if (this.#ended || this.#offer('unhandledRejection', error, value)) return
+      throw error
+    }
     // `process.on(...)` gives the process: nobody asked to see that.
     if (settled !== undefined && settled !== process && !this.#ended) this.#host.display(settled)
   }

@@ -97,11 +97,11 @@ export const javascriptErrorCases: readonly Case[] = [
       expect: { exitCode: 0, stdout: 'ok\n' },
     },
     {
-      code: 'const late = Promise.reject(new Error("late")); setTimeout(() => late.catch(() => {}), 20); await Bun.sleep(40)',
+      code: 'const late = Promise.reject(new Error("late")); setTimeout(() => late.catch(() => {}), 5_000).unref(); await new Promise(() => {})',
       expect: { exitCode: 1, stderr: /^Error: late\n/ },
     },
     {
-      code: 'setTimeout(() => { Promise.reject(new Error("timer")) }, 1); await Bun.sleep(100)',
+      code: 'setTimeout(() => { Promise.reject(new Error("timer")) }, 1); await new Promise(() => {})',
       expect: { exitCode: 1, stderr: /^Error: timer\n/ },
     },
     {
@@ -137,15 +137,15 @@ export const javascriptErrorCases: readonly Case[] = [
     },
     { code: 'throw new Error("nobody")', expect: { exitCode: 1, stdout: '', errorName: 'Error' } },
     {
-      code: 'process.on("unhandledRejection", (reason) => console.log("reason", reason)); Promise.reject(5); await Bun.sleep(5)',
-      expect: { exitCode: 0, stdout: 'reason 5\n' },
+      code: 'process.on("unhandledRejection", (reason) => console.log("reason", reason)); Promise.reject(5); Promise.reject(6)',
+      expect: { exitCode: 0, stdout: 'reason 6\nreason 5\n' },
     },
     {
       code: 'process.on("uncaughtException", () => { throw new Error("handler") }); throw new Error("first")',
       expect: { exitCode: 7, stderr: /^Error: handler\n/ },
     },
     {
-      code: 'process.removeAllListeners(); setTimeout(() => { throw new Error("still seen") }, 1); await Bun.sleep(50)',
+      code: 'process.removeAllListeners(); setTimeout(() => { throw new Error("still seen") }, 1); await new Promise(() => {})',
       expect: { exitCode: 1, stderr: /^Error: still seen\n/ },
     },
   ]),
