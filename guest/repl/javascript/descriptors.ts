@@ -39,8 +39,10 @@ export class StandardDescriptors {
   readonly #saved = [0, 1, 2].map(duplicateOutOfReach)
 
   restore(): void {
-    this.#saved.forEach((saved, descriptor) => dup2(saved, descriptor))
-    for (const descriptor of [1, 2]) {
+    // Without the methods of arrays, which a program may have replaced.
+    for (let descriptor = 0; descriptor < 3; descriptor++) {
+      dup2(this.#saved[descriptor] as number, descriptor)
+      if (descriptor === 0) continue
       // The open file is shared with every process that has it, and so is O_NONBLOCK.
       const flags = fcntl(descriptor, F_GETFL, 0)
       if (flags & O_NONBLOCK) fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK)

@@ -17,13 +17,16 @@ export function parseEntry(text: string): readonly [name: string, value: string]
 
 /** Sets entries, undefined removes one. Gives back what restores them. */
 export function setEntries(entries: readonly Entry[]): Entry[] {
-  const previous = entries.map(([name]): Entry => [name, env[name]])
-  for (const [name, value] of entries) {
+  const previous: Entry[] = []
+  // Without the methods of arrays, which a program may have replaced.
+  for (let i = 0; i < entries.length; i++) {
+    const { 0: name, 1: value } = entries[i] as Entry
+    // In reverse, so that a name which came twice gets back what it had before the first.
+    previous[entries.length - 1 - i] = [name, env[name]]
     if (value === undefined) delete env[name]
     else env[name] = value
   }
-  // In reverse, so that a name which came twice gets back what it had before the first.
-  return previous.reverse()
+  return previous
 }
 
 /** Takes the options that Bun was started with out of what programs see. */

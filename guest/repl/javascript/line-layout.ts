@@ -33,7 +33,9 @@ export function keepLines(source: string, script: string): string {
   const delicate = DELICATE.test(script)
   if (!delicate && !LINE_BREAK.test(source)) return script.replaceAll('\n', ' ')
   try {
-    const moved = layOut(matchLines(source, script), script.split('\n'))
+    const targets = matchLines(source, script)
+    if (!targets) return script
+    const moved = layOut(targets, script.split('\n'))
     if (!delicate) return moved
     return checker.transformSync(moved) === checker.transformSync(script) ? moved : script
   } catch {
@@ -41,13 +43,17 @@ export function keepLines(source: string, script: string): string {
   }
 }
 
-/** For each line of the script, the line of the source where it belongs; 0 where nothing matches. */
-function matchLines(source: string, script: string): number[] {
+/**
+ * For each line of the script, the line of the source where it belongs; 0 where nothing matches. Undefined for texts that
+ * differ too much.
+ */
+function matchLines(source: string, script: string): number[] | undefined {
   const words = readWords(source)
   const printed = readWords(script.split('\n').map(withoutAdded).join('\n'))
   const targets: number[] = []
   const counterparts = alignWords(texts(words), texts(printed))
-  counterparts?.forEach((counterpart, index) => {
+  if (!counterparts) return undefined
+  counterparts.forEach((counterpart, index) => {
     const line = printed[index]?.line
     if (counterpart >= 0 && line !== undefined) targets[line - 1] ??= words[counterpart]?.line ?? 0
   })
@@ -59,24 +65,32 @@ function texts(words: readonly Word[]): string[] {
 }
 
 function withoutAdded(line: string): string {
-  return ADDED.test(line) ? '' : line.replace(/^ {4}value: /, '')
+  return ADDED.test(line) ? '' : line.replace(/^ {4}value: (?:\(0, )?/, '')
 }
 
+/** Escapes of white space are not part of the word behind them: the transpiler prints some as what they stand for. */
 function readWords(source: string): Word[] {
   return source
+    .replace(/\\[nrt]/g, ' ')
     .split('\n')
     .flatMap((line, index) => [...line.matchAll(WORD)].map(([text]) => ({ text, line: index + 1 })))
 }
 
+/**
+ * The transpiler prints strings with line breaks as template literals that have them. Such a break stays where the source
+ * has room for it, as it does for one that stands in the source itself, and is written as an escape elsewhere.
+ */
 function layOut(targets: readonly number[], lines: readonly string[]): string {
   const continued = templateContinuations(lines)
+  const next = nextTargets(targets, lines.length)
   let current = 1
   let text = ''
   lines.forEach((line, index) => {
     const target = targets[index] ?? 0
     if (continued[index]) {
-      text += '\n'
-      current += 1
+      const fits = current < (next[index] ?? 0)
+      text += fits ? '\n' : '\\n'
+      current += fits ? 1 : 0
     } else if (index > 0 && target > current) {
       text += '\n'.repeat(target - current)
       current = target
@@ -86,6 +100,14 @@ function layOut(targets: readonly number[], lines: readonly string[]): string {
     text += line
   })
   return text
+}
+
+/** For each line the source line of the first one, from it on, that has one; 0 for none. */
+function nextTargets(targets: readonly number[], length: number): number[] {
+  const next: number[] = []
+  let following = 0
+  for (let index = length - 1; index >= 0; index--) next[index] = following = targets[index] || following
+  return next
 }
 
 /** Which lines begin inside a template literal, where a line break is part of the text. */

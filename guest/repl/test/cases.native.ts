@@ -25,6 +25,8 @@ function check(result: NativeResult, expected: CaseExpectation, code: string): v
   checkText(result.stderr, expected.stderr, hint)
   if (expected.stdoutLength !== undefined) expect(result.stdout.length, hint).toBe(expected.stdoutLength)
   if (expected.errorName !== undefined) expect(result.errorName, hint).toBe(expected.errorName)
+  const types = (lists: readonly (readonly string[])[]) => lists.map((list) => [...list].sort())
+  if (expected.resultTypes !== undefined) expect(types(result.resultTypes), hint).toEqual(types(expected.resultTypes))
   if (expected.results === undefined) return
   expect(result.results.length, hint).toBe(expected.results.length)
   expected.results.forEach((text, index) => checkText(result.results[index] ?? '', text, hint))

@@ -25,6 +25,7 @@ export interface NativeResult {
   readonly exitCode: number
   readonly reason: 'exit' | 'signal' | 'timeout'
   readonly results: readonly string[]
+  readonly resultTypes: readonly (readonly string[])[]
   readonly errorName: string | null
 }
 
@@ -44,6 +45,7 @@ export class NativeSession implements AsyncDisposable {
     repl.send('C', MARK + call.code)
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
     const results: string[] = []
+    const resultTypes: string[][] = []
     let errorName: string | null = null
     let climbed = 0
     const start = Date.now()
@@ -60,6 +62,7 @@ export class NativeSession implements AsyncDisposable {
         exitCode: climbed > 0 ? 124 : exitCode,
         reason: climbed > 0 ? ('timeout' as const) : reason,
         results,
+        resultTypes,
         errorName,
       })
       if (message === null) return end(...(await this.#bury(repl)))
@@ -67,7 +70,11 @@ export class NativeSession implements AsyncDisposable {
         throw new Error(`a report without mark: ${message.kind}`)
       const report = message?.text.slice(MARK.length) ?? ''
       if (message?.kind === 'D') return end(Number(report), 'exit')
-      if (message?.kind === 'O') results.push((JSON.parse(report) as { 'text/plain': string })['text/plain'])
+      if (message?.kind === 'O') {
+        const bundle = JSON.parse(report) as Record<string, string>
+        results.push(bundle['text/plain'] ?? '')
+        resultTypes.push(Object.keys(bundle))
+      }
       if (message?.kind === 'X') errorName = (JSON.parse(report) as { name: string }).name
       const step = LADDER[climbed]
       if (step && Date.now() - start >= (call.timeoutMs ?? DEFAULT_TIMEOUT_MS) + step.afterMs) {

@@ -18,6 +18,8 @@ export interface CaseExpectation {
   readonly stdoutLength?: number
   /** `text/plain` of each displayed value; not looked at when absent. */
   readonly results?: readonly ExpectedText[]
+  /** MIME types of each displayed value, in any order; not looked at when absent. */
+  readonly resultTypes?: readonly (readonly string[])[]
   /** Name of the error that ended the program; `null`: none was reported. Not looked at when absent. */
   readonly errorName?: string | null
 }

@@ -22,6 +22,10 @@ function check(result: RunResult, expected: CaseExpectation, where: string): voi
     expect(result.results.length, shown).toBe(expected.results.length)
     for (const [index, text] of expected.results.entries()) checkText(result.results[index]?.text ?? '', text, shown)
   }
+  if (expected.resultTypes !== undefined) {
+    const types = result.results.map((value) => Object.keys(value).filter((key) => key !== 'text'))
+    expect(types.map((names) => names.toSorted()), shown).toEqual(expected.resultTypes.map((names) => [...names].toSorted()))
+  }
 }
 
 function checkText(actual: string, expected: ExpectedText, shown: string): void {

@@ -5,6 +5,12 @@ import { bashSourceCases } from './bash-sources.ts'
 import { bashStreamCases } from './bash-streams.ts'
 import { bashCases } from './bash.ts'
 import type { Case } from './case.ts'
+import { javascriptEndCases } from './javascript-ends.ts'
+import { javascriptErrorCases } from './javascript-errors.ts'
+import { javascriptLanguageCases } from './javascript-language.ts'
+import { javascriptOutputCases } from './javascript-output.ts'
+import { javascriptPlatformCases } from './javascript-platform.ts'
+import { javascriptValueCases } from './javascript-values.ts'
 import { javascriptCases } from './javascript.ts'
 import { pythonEndCases } from './python-ends.ts'
 import { pythonCases } from './python.ts'
@@ -16,6 +22,12 @@ export const cases: readonly Case[] = [
   ...pythonCases,
   ...pythonEndCases,
   ...javascriptCases,
+  ...javascriptLanguageCases,
+  ...javascriptErrorCases,
+  ...javascriptEndCases,
+  ...javascriptValueCases,
+  ...javascriptOutputCases,
+  ...javascriptPlatformCases,
   ...bashCases,
   ...bashEndCases,
   ...bashShellCases,
