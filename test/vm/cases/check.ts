@@ -24,7 +24,10 @@ function check(result: RunResult, expected: CaseExpectation, where: string): voi
   }
   if (expected.resultTypes !== undefined) {
     const types = result.results.map((value) => Object.keys(value).filter((key) => key !== 'text'))
-    expect(types.map((names) => names.toSorted()), shown).toEqual(expected.resultTypes.map((names) => [...names].toSorted()))
+    expect(
+      types.map((names) => names.toSorted()),
+      shown,
+    ).toEqual(expected.resultTypes.map((names) => [...names].toSorted()))
   }
 }
 
