@@ -20,6 +20,8 @@ export interface CaseExpectation {
   readonly results?: readonly ExpectedText[]
   /** MIME types of each displayed value, in any order; not looked at when absent. */
   readonly resultTypes?: readonly (readonly string[])[]
+  /** Forms that the displayed values have, one object for each; other forms are not looked at. */
+  readonly resultData?: readonly Readonly<Record<string, unknown>>[]
   /** Name of the error that ended the program; `null`: none was reported. Not looked at when absent. */
   readonly errorName?: string | null
 }

@@ -22,6 +22,7 @@ function check(result: RunResult, expected: CaseExpectation, where: string): voi
     expect(result.results.length, shown).toBe(expected.results.length)
     for (const [index, text] of expected.results.entries()) checkText(result.results[index]?.text ?? '', text, shown)
   }
+  if (expected.resultData !== undefined) expect(result.results, shown).toMatchObject(expected.resultData)
   if (expected.resultTypes !== undefined) {
     const types = result.results.map((value) => Object.keys(value).filter((key) => key !== 'text'))
     expect(

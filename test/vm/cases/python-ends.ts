@@ -1,6 +1,5 @@
-import { type Case, type CaseCall, lines } from './case.ts'
-
-const stillWorks: CaseCall = { code: 'print("ok")', expect: { exitCode: 0, stdout: 'ok\n', stderr: '' } }
+import { type Case, lines } from './case.ts'
+import { python, stillWorks } from './python-case.ts'
 
 /** Ways in which a Python program ends. */
 export const pythonEndCases: readonly Case[] = [
@@ -98,7 +97,3 @@ export const pythonEndCases: readonly Case[] = [
     stillWorks,
   ]),
 ]
-
-function python(name: string, calls: readonly CaseCall[]): Case {
-  return { name, language: 'python', calls }
-}

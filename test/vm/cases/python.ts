@@ -1,4 +1,5 @@
-import { type Case, type CaseCall, lines } from './case.ts'
+import { type Case, lines } from './case.ts'
+import { python } from './python-case.ts'
 
 /** State, results, tracebacks, processes. */
 export const pythonCases: readonly Case[] = [
@@ -213,7 +214,3 @@ export const pythonCases: readonly Case[] = [
     },
   ]),
 ]
-
-function python(name: string, calls: readonly CaseCall[]): Case {
-  return { name, language: 'python', calls }
-}

@@ -13,6 +13,9 @@ STATEMENT_WORDS = frozenset(
     "assert async break class continue def del elif else except finally for from global if import nonlocal pass raise return try type while with".split()
 )
 
+# What may follow a backslash in a string; nothing at all is another backslash, or the end of the line.
+ESCAPED = "'\"abfnrtvxuUN01234567"
+
 FIRST_CHARACTERS = frozenset("_\"'([{")
 
 
@@ -44,8 +47,8 @@ def _compile_text(source, filename):
     The line begins at the margin. If what stands before it compiles as a program, no string, bracket or
     block is open there; if the line then compiles as an expression, it is the program's last statement.
     """
-    if "\r" in source:
-        return None  # The compiler takes it for the end of a line.
+    if "\r" in source or "__future__" in source:
+        return None  # The compiler takes one for the end of a line; the other has effect on the whole program.
     start = source.rstrip().rfind("\n") + 1
     line = source[start:]
     if not _may_be_expression(line):
@@ -56,11 +59,7 @@ def _compile_text(source, filename):
         last = _compile(placed, filename, "eval", 0)
         if start == 0:
             return [last], True
-        programs = [_compile(source[:start], filename, "exec", 0)]
-        flags = _future_flags(programs)
-        if flags:
-            last = _compile(placed, filename, "eval", flags)
-        return [*programs, last], True
+        return [_compile(source[:start], filename, "exec", 0), last], True
     except Exception:
         return None  # The tree's compilation tells what is wrong, if anything is.
 
@@ -70,11 +69,18 @@ def _may_be_expression(line):
     first = line[:1]
     if ";" in line or not (first.isalnum() or first in FIRST_CHARACTERS):
         return False
+    if "\\" in line and not _has_only_escapes(line):
+        return False
     before, equals, _ = line.partition("=")
     if equals and "(" not in before:
         return False
     word = line.split(None, 1)[0].rstrip(":")
     return word not in STATEMENT_WORDS
+
+
+def _has_only_escapes(line):
+    """Whether no backslash makes the compiler warn: it would again, when the tree is compiled after a failed try."""
+    return all(part[:1] in ESCAPED for part in line.split("\\")[1:])
 
 
 def _compile(source, filename, mode, flags):

@@ -4,6 +4,7 @@ import sys
 import time
 from _random import Random
 from os import environ
+from sys import modules
 
 __builtins__ = __builtins__.copy()
 
@@ -62,7 +63,7 @@ def reseed(seed):
     hashes is fixed when the interpreter starts and stays what the template had, as do addresses.
     """
     for name, renew in RENEWALS:
-        module = sys.modules.get(name)
+        module = modules.get(name)
         if module is not None:
             try:
                 renew(module, seed)

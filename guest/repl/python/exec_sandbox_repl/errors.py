@@ -1,6 +1,7 @@
 """What an exception that ends a program means: exit code, text on stderr, `X` message."""
 
 import sys
+from sys import getrecursionlimit, setrecursionlimit
 
 from .sources import is_input
 from .values import encode_text, shorten
@@ -14,6 +15,9 @@ TRACEBACK_LIMIT = 65_536
 
 # What a shell reports for a program that SIGINT ended: 128 + 2.
 EXIT_INTERRUPTED = 130
+
+# The interpreter's own. Code that sets a lower one for the session does not mean the report of its errors.
+RECURSION_LIMIT = 1_000
 
 _default_excepthook = sys.__excepthook__
 
@@ -55,18 +59,23 @@ def strip_supervisor_frames(error):
 
 def format_error(error):
     """The traceback's text. Works, if less well, when user code broke the library that formats it."""
+    limit = getrecursionlimit()
     try:
         from traceback import TracebackException
 
+        if limit < RECURSION_LIMIT:
+            setrecursionlimit(RECURSION_LIMIT)
         return "".join(TracebackException(type(error), error, error.__traceback__, compact=True).format())
     except BaseException:
         return _format_plainly(error)
+    finally:
+        setrecursionlimit(limit)
 
 
 def encode_error(error, text):
     """The payload of an `X` message."""
     return b'{"name": %b, "message": %b, "traceback": %b}' % (
-        encode_text(shorten(type(error).__name__, NAME_LIMIT)),
+        encode_text(shorten(_type_name(error), NAME_LIMIT)),
         encode_text(shorten(_message(error), MESSAGE_LIMIT)),
         encode_text(shorten(text, TRACEBACK_LIMIT)),
     )
@@ -74,7 +83,7 @@ def encode_error(error, text):
 
 def report(error, text, streams):
     """Shows an uncaught error: through the program's own sys.excepthook if it has set one."""
-    hook = sys.excepthook
+    hook = getattr(sys, "excepthook", None)
     if hook is not _default_excepthook and callable(hook):
         try:
             hook(type(error), error, error.__traceback__)
@@ -82,6 +91,10 @@ def report(error, text, streams):
         except BaseException:
             pass  # As in the interpreter: a failing hook does not hide the error.
     streams.write_error(text)
+
+
+def _type_name(error):
+    return type.__dict__["__name__"].__get__(type(error))  # A metaclass may have a `__name__` of its own.
 
 
 def _message(error):
@@ -98,5 +111,5 @@ def _format_plainly(error):
         code = entry.tb_frame.f_code
         lines.append(f'  File "{code.co_filename}", line {entry.tb_lineno}, in {code.co_name}\n')
         entry = entry.tb_next
-    lines.append(f"{type(error).__name__}: {_message(error)}\n")
+    lines.append(f"{_type_name(error)}: {_message(error)}\n")
     return "".join(lines)

@@ -1,6 +1,6 @@
 """SIGINT: KeyboardInterrupt in user code while it runs, nothing at any other time."""
 
-from _signal import SIGINT, SIGTERM, getsignal, signal
+from _signal import SIGINT, SIGTERM, default_int_handler, getsignal, signal
 
 __builtins__ = __builtins__.copy()
 
@@ -22,6 +22,11 @@ class InterruptFence:
     def install(self):
         """Installs the handler; again after every run, because user code may have set its own."""
         signal(SIGINT, self._handle)
+
+    def leave_to_child(self):
+        """In a forked child there is no session to look after: Python's own handler, without a frame of ours."""
+        if getsignal(SIGINT) == self._handle:
+            signal(SIGINT, default_int_handler)
 
     def open(self):
         self._noted = False

@@ -8,40 +8,16 @@ from types import CellType, FunctionType
 __builtins__ = __builtins__.copy()
 
 
-def install(wire, streams, namespace):
+def prepare_forks(wire, streams, fence):
     """Children get nothing of the supervisor's, and text that is still buffered is written once."""
     register_at_fork(before=streams.flush_quietly, after_in_child=wire.close_in_child)
-    sys.meta_path.insert(0, _MultiprocessingHook(namespace))
+    register_at_fork(after_in_child=fence.leave_to_child)
 
 
-class _MultiprocessingHook:
-    """Waits for multiprocessing.reduction to be imported, teaches its pickler, and is gone.
-
-    Most programs never import it, and importing it ahead of need would cost each of them.
-    """
-
-    def __init__(self, namespace):
-        self._namespace = namespace
-
-    def find_spec(self, name, path, target=None):
-        if name != "multiprocessing.reduction":
-            return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                break
-        else:
-            return None
-        namespace = self._namespace
-        execute = spec.loader.exec_module
-
-        def exec_module(module):
-            execute(module)
-            module.ForkingPickler.reducer_override = _make_reducer(namespace)
-
-        spec.loader.exec_module = exec_module
-        return spec
+def load_reduction(usual, module, namespace):
+    """Teaches the pickler of multiprocessing what it would refuse."""
+    usual(module)
+    module.ForkingPickler.reducer_override = _make_reducer(namespace)
 
 
 def _make_reducer(namespace):

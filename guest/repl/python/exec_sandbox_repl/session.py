@@ -2,25 +2,26 @@
 
 import builtins
 import sys
-from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
+from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask
 from posix import _exit, getpid, urandom
+from sys import modules
 
 from . import environment, errors, processes
-from .executor import Executor
+from .executor import Executor, let_go
 from .interrupts import InterruptFence
+from .late_imports import LateImports
+from .repairs import Repairs
 from .sources import Sources
 from .streams import StandardStreams
-from .values import encode_bundle
-from .wire import EXIT_PROTOCOL, Wire
+from .values import encode_bundle, encode_raw
+from .wire import ALL_SIGNALS, EXIT_PROTOCOL, Wire
 
 __builtins__ = __builtins__.copy()
 
 # Where docs/repl-protocol.md puts the private descriptor.
 AGENT_DESCRIPTOR = 3
 
-ALL_SIGNALS = valid_signals()
 ModuleType = type(sys)
-CALLABLE_BUILTINS = {name: value for name, value in vars(builtins).items() if callable(value)}
 
 
 class Session:
@@ -37,7 +38,8 @@ class Session:
     def prepare(self):
         """Everything before the first message, and the paths every program takes, once."""
         self._fence.install()
-        processes.install(self._wire, self._streams, self._main.__dict__)
+        processes.prepare_forks(self._wire, self._streams, self._fence)
+        LateImports(self._additions())
         builtins.display = self._make_display()
         sys.argv[:] = [""]
         sys.path.insert(0, "")
@@ -48,7 +50,12 @@ class Session:
         for source in ("_ = 0\nNone", "_ = 0"):
             Executor({}, self._fence, self._display).execute(source, "<warm-up>")
         environment.reseed(urandom(environment.SEED_LENGTH))
-        sys.modules["__main__"] = self._main
+        # Reports of errors need it. Imported now, it is in the template, and cannot be a file of the program's.
+        import traceback  # noqa: F401
+
+        self._mask = pthread_sigmask(SIG_BLOCK, ())
+        self._repairs = Repairs(self._main)
+        self._repairs.make()
         self._wire.send(b"R")
 
     def serve(self):
@@ -60,6 +67,7 @@ class Session:
                 self._dispatch(*message)
             except Exception as error:
                 # A signal handler of user code's that raised while the REPL was idle.
+                errors.strip_supervisor_frames(error)
                 errors.report(error, errors.format_error(error), self._streams)
             except BaseException:
                 pass  # The same with SystemExit or KeyboardInterrupt: there is no program to end.
@@ -84,21 +92,24 @@ class Session:
         previous = []
         try:
             self._streams.restore()
-            sys.modules["__main__"] = self._main
-            _repair_builtins()
-            _forget_missing_modules()
+            self._repairs.make()
             previous = environment.set_for_call(entries)
-            code = self._report(self._execute(source))
+            failure = [self._execute(source)]
+            code = self._report(failure[0])
+            if failure[0] is not None:
+                let_go(failure)
             self._streams.flush()
-        except BaseException:
-            # Only a handler of user code's for some signal can raise between these steps.
+        except BaseException as error:
+            # A handler of user code's for some signal raised between these steps, or something is beyond repair.
             self._fence.close()
+            self._report_late(error)
         # From here to the end of the run nothing may interrupt: a message must not be torn or sent twice.
-        mask = pthread_sigmask(SIG_BLOCK, ALL_SIGNALS)
+        pthread_sigmask(SIG_BLOCK, ALL_SIGNALS)
         try:
             self._end(previous, code)
         finally:
-            pthread_sigmask(SIG_SETMASK, mask)
+            # Not what was set before: a program that blocks SIGINT could not be interrupted in the next call.
+            pthread_sigmask(SIG_SETMASK, self._mask)
 
     def _execute(self, source):
         """Runs the program; gives back what it raised, or None."""
@@ -113,16 +124,25 @@ class Session:
         """Says on stderr and to the agent how the program failed, if it did. Gives the exit code."""
         if error is None:
             return 0
+        errors.strip_supervisor_frames(error)
         if isinstance(error, SystemExit):
             code, text = errors.system_exit(error)
             if text is not None:
                 self._streams.write_error(text)
             return code
-        errors.strip_supervisor_frames(error)
+        self._sources.recall()
         text = errors.format_error(error)
         self._wire.report(b"X", errors.encode_error(error, text))
         errors.report(error, text, self._streams)
         return errors.exit_code(error)
+
+    def _report_late(self, error):
+        """Says at least on stderr why a run ends that has no program any more."""
+        try:
+            errors.strip_supervisor_frames(error)
+            self._streams.write_error(errors.format_error(error))
+        except BaseException:
+            pass
 
     def _end(self, previous, code):
         try:
@@ -131,21 +151,56 @@ class Session:
             environment.restore(previous)
         finally:
             if getpid() != self._pid:
-                # A forked child that has left the program ends like a process of its own.
-                _exit(code)
-            self._wire.report(b"D", b"%d" % code)
+                self._end_child(code)
+            self._wire.end_run(code)
 
-    def _display(self, value):
+    def _end_child(self, code):
+        """A forked child that has left the program ends like a process of its own."""
+        threading = modules.get("threading")
+        try:
+            pthread_sigmask(SIG_SETMASK, self._mask)
+            if threading is not None:
+                threading._shutdown()  # Waits for the threads that it started.
+                self._streams.flush()
+        finally:
+            _exit(code)
+
+    def _additions(self):
+        """Module → how it is loaded here."""
+
+        def load_reduction(usual, module):
+            processes.load_reduction(usual, module, self._main.__dict__)
+
+        def load_matplotlib(usual, module):
+            from .figures import load_matplotlib
+
+            load_matplotlib(usual, module)
+
+        def load_figure(usual, module):
+            from .figures import load_figure
+
+            load_figure(usual, module)
+
+        return {
+            "multiprocessing.reduction": load_reduction,
+            "matplotlib": load_matplotlib,
+            "matplotlib.figure": load_figure,
+        }
+
+    def _display(self, value, encode=encode_bundle):
         self._streams.flush_quietly()
-        self._wire.report(b"O", encode_bundle(value))
+        self._wire.report(b"O", encode(value))
 
     def _make_display(self):
         session = self
 
-        def display(*values, **_options):
-            """Adds the values to the results of this run, in their richest forms."""
+        def display(*values, raw=False, **_options):
+            """Adds the values to the results of this run, in their richest forms.
+
+            With raw=True each value is a dictionary that holds these forms: MIME type -> data.
+            """
             for value in values:
-                session._display(value)
+                session._display(value, encode_raw if raw else encode_bundle)
             session._fence.check()
 
         display.__module__ = "builtins"
@@ -157,31 +212,6 @@ def _make_main():
     main = ModuleType("__main__")
     main.__builtins__ = builtins
     return main
-
-
-def _repair_builtins():
-    """Puts back builtins that were deleted or replaced by something nobody can call.
-
-    A program may well replace `print` for the whole session. One that sets `len` to a number did not mean
-    to break every later call, and the standard library with it.
-    """
-    current = builtins.__dict__
-    for name, value in CALLABLE_BUILTINS.items():
-        if not callable(current.get(name)):
-            current[name] = value
-
-
-def _forget_missing_modules():
-    """Lets imports see files that appeared since the last run, as importlib.invalidate_caches would.
-
-    That function imports importlib.metadata, which takes longer than most programs.
-    """
-    cache = sys.path_importer_cache
-    for path, finder in list(cache.items()):
-        if finder is None:
-            cache.pop(path, None)
-        elif hasattr(finder, "invalidate_caches"):
-            finder.invalidate_caches()
 
 
 def serve():

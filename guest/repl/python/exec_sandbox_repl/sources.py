@@ -13,14 +13,14 @@ RETAINED_CHARACTERS = 8_388_608
 class Sources:
     def __init__(self):
         self._count = 0
-        self._names = deque()
+        self._entries = deque()
         self._retained = 0
 
     def forget(self):
         """What ran until now was not the user's: their first call is the first."""
-        for name, _ in self._names:
+        for name, _ in self._entries:
             linecache.cache.pop(name, None)
-        self._names.clear()
+        self._entries.clear()
         self._count = self._retained = 0
 
     def register(self, text):
@@ -31,14 +31,21 @@ class Sources:
         unified = text.replace("\r\n", "\n").replace("\r", "\n")
         lines = [line + "\n" for line in unified.split("\n")]
         # Without a modification time linecache.checkcache leaves the entry alone.
-        linecache.cache[name] = (len(text), None, lines, name)
-        self._names.append((name, len(text)))
+        entry = (len(text), None, lines, name)
+        self.recall()
+        linecache.cache[name] = entry
+        self._entries.append((name, entry))
         self._retained += len(text)
-        while self._retained > RETAINED_CHARACTERS and len(self._names) > 1:
-            oldest, length = self._names.popleft()
-            self._retained -= length
+        while self._retained > RETAINED_CHARACTERS and len(self._entries) > 1:
+            oldest, entry = self._entries.popleft()
+            self._retained -= entry[0]
             linecache.cache.pop(oldest, None)
         return name
+
+    def recall(self):
+        """Puts the texts back if something has emptied the cache, as linecache.clearcache does."""
+        if self._entries and self._entries[-1][0] not in linecache.cache:
+            linecache.cache.update(self._entries)
 
 
 def is_input(filename):

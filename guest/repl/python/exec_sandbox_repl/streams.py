@@ -8,6 +8,11 @@ from .wire import duplicate_out_of_reach
 
 __builtins__ = __builtins__.copy()
 
+# As Python itself begins, in UTF-8 mode.
+ENCODING = "utf-8"
+STDOUT_ERRORS = "surrogateescape"
+STDERR_ERRORS = "backslashreplace"
+
 
 class StandardStreams:
     def __init__(self):
@@ -21,17 +26,23 @@ class StandardStreams:
 
     def restore(self):
         """Before a run: the original descriptors and working stream objects."""
+        # First of all, what the last program put in their place dies: closing a stream of its own may close a
+        # descriptor, or the buffer that it took from one of ours.
+        self._install()
         for descriptor, saved in enumerate(self._saved):
             dup2(saved, descriptor)
         # The open file behind a descriptor is shared with every process that has it, and so is O_NONBLOCK.
         set_blocking(1, True)
         set_blocking(2, True)
-        if not _usable(self._stdin):
-            self._stdin = TextIOWrapper(BufferedReader(FileIO(0, "r", closefd=False)), encoding="utf-8")
-        if not _usable(self._stdout):
-            self._stdout = _open_output(1, "surrogateescape")
-        if not _usable(self._stderr):
-            self._stderr = _open_output(2, "backslashreplace")
+        if not _usable_input(self._stdin):
+            self._stdin = TextIOWrapper(BufferedReader(FileIO(0, "r", closefd=False)), encoding=ENCODING)
+        if not _usable_output(self._stdout, STDOUT_ERRORS):
+            self._stdout = _open_output(1, STDOUT_ERRORS)
+        if not _usable_output(self._stderr, STDERR_ERRORS):
+            self._stderr = _open_output(2, STDERR_ERRORS)
+        self._install()
+
+    def _install(self):
         sys.stdin = sys.__stdin__ = self._stdin
         sys.stdout = sys.__stdout__ = self._stdout
         sys.stderr = sys.__stderr__ = self._stderr
@@ -43,7 +54,7 @@ class StandardStreams:
                 continue
             try:
                 stream.flush()
-            except Exception:
+            except BaseException:
                 pass  # Not a stream, closed, or its file is full: what it holds was user code's to lose.
         self._stdout = _flush_or_discard(self._stdout)
         self._stderr = _flush_or_discard(self._stderr)
@@ -67,16 +78,27 @@ class StandardStreams:
                 continue
 
 
-def _usable(stream):
+def _usable_input(stream):
     try:
-        return stream is not None and not stream.closed and stream.writable() is not None
+        return not stream.closed and stream.readable()
     except Exception:
-        return False  # Detached.
+        return False  # Detached, or flushing said so before.
+
+
+def _usable_output(stream, errors):
+    try:
+        if stream.closed or not stream.writable():
+            return False
+        if stream.encoding != ENCODING or not stream.line_buffering:
+            stream.reconfigure(encoding=ENCODING, errors=errors, line_buffering=True)
+        return True
+    except Exception:
+        return False
 
 
 def _open_output(descriptor, errors):
     raw = FileIO(descriptor, "w", closefd=False)
-    return TextIOWrapper(BufferedWriter(raw), encoding="utf-8", errors=errors, line_buffering=True)
+    return TextIOWrapper(BufferedWriter(raw), encoding=ENCODING, errors=errors, line_buffering=True)
 
 
 def _flush_or_discard(stream):

@@ -7,6 +7,8 @@ from .wire import SEND_LIMIT
 
 __builtins__ = __builtins__.copy()
 
+PLAIN = "text/plain"
+
 # Characters of text/plain that are kept. At most 6 bytes each in JSON (`\u0000`), so this fits beside
 # nothing else in the worst case, and beside rich forms in the usual one.
 PLAIN_LIMIT = 65_536
@@ -40,15 +42,25 @@ def shorten(text, limit):
 
 
 def encode_bundle(value):
-    """The payload of an `O` message. Rich forms that do not fit are left out.
+    """The payload of an `O` message for any object.
 
     Whatever `repr(value)` raises is raised, as in the interactive interpreter; a rich form that fails is
     only missing.
     """
-    plain = encode_text(shorten(_plain(value), PLAIN_LIMIT))
-    parts = [b'"text/plain": ' + plain]
-    size = len(parts[0]) + 2
-    for mime, data in _rich_forms(value).items():
+    forms = _rich_forms(value)
+    if not isinstance(forms.get(PLAIN), str):
+        forms[PLAIN] = _plain(value)
+    return encode_raw(forms)
+
+
+def encode_raw(forms):
+    """The payload of an `O` message from MIME types and data. What does not fit is left out, the text last."""
+    parts = []
+    size = 2
+    plain = forms.get(PLAIN)
+    if isinstance(plain, str):
+        forms = {PLAIN: shorten(plain, PLAIN_LIMIT)} | {mime: data for mime, data in forms.items() if mime != PLAIN}
+    for mime, data in forms.items():
         part = _encode_form(mime, data)
         if part is not None and size + len(part) + 2 <= SEND_LIMIT:
             parts.append(part)
@@ -66,27 +78,22 @@ def _rich_forms(value):
     # Looked up on the type, as special methods are: an instance that answers any attribute (a mock, a
     # proxy) has no rich form, nor does a class whose instances have one.
     kind = type(value)
-    bundle = _call(kind, value, "_repr_mimebundle_")
-    if isinstance(bundle, tuple):
-        bundle = bundle[0]
+    bundle = _call(kind, value, "_repr_mimebundle_", include=None, exclude=None)
     if isinstance(bundle, dict):
         forms.update(bundle)
     for name, mime in RICH_METHODS:
-        if mime in forms:
-            continue
-        data = _call(kind, value, name)
-        if isinstance(data, tuple):
-            data = data[0]  # (data, metadata)
-        if data is not None:
-            forms[mime] = data
-    forms.pop("text/plain", None)
+        if mime not in forms:
+            data = _call(kind, value, name)
+            if data is not None:
+                forms[mime] = data
     return forms
 
 
-def _call(kind, value, name):
+def _call(kind, value, name, **arguments):
     try:
         method = getattr(kind, name, None)
-        return None if method is None else method(value)
+        answer = None if method is None else method(value, **arguments)
+        return answer[0] if isinstance(answer, tuple) else answer  # (data, metadata)
     except Exception:
         return None
 

@@ -1,5 +1,7 @@
 """The private descriptor: messages between the agent and this REPL."""
 
+from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
+from _thread import RLock
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from posix import _exit, close, getpid, read, write
 
@@ -15,6 +17,8 @@ MARK_LENGTH = 16
 # Descriptors from here on are out of the way of user code, which gets the lowest free one, and still
 # below the usual limit of 1 024.
 PRIVATE_DESCRIPTOR_BASE = 900
+
+ALL_SIGNALS = valid_signals()
 
 # sysexits.h EX_PROTOCOL: the agent broke the format or went away in the middle of a message.
 EXIT_PROTOCOL = 76
@@ -32,6 +36,8 @@ class Wire:
         self._owner = getpid()
         self._pending = b""
         self._mark = b""
+        # Threads may display something at the same time.
+        self._sending = RLock()
 
     def close_in_child(self):
         """Called in a forked child, which must neither read the agent's messages nor answer them."""
@@ -64,7 +70,10 @@ class Wire:
         return kind, payload
 
     def _fill(self):
-        data = read(self._descriptor, 65_536)
+        try:
+            data = read(self._descriptor, 65_536)
+        except OSError:
+            _exit(EXIT_PROTOCOL)  # Closed by a thread of the program's: there is nobody left to talk to.
         self._pending += data
         return data != b""
 
@@ -74,14 +83,29 @@ class Wire:
         return payload[MARK_LENGTH:]
 
     def report(self, kind, payload):
-        """Sends a message about the run."""
-        self.send(kind, self._mark + payload)
+        """Sends a message about the run. No handler of user code's for some signal may raise in the middle of it."""
+        mask = pthread_sigmask(SIG_BLOCK, ALL_SIGNALS)
+        try:
+            self.send(kind, self._mark + payload)
+        finally:
+            pthread_sigmask(SIG_SETMASK, mask)
+
+    def end_run(self, code):
+        """Sends the last message of the run; the signals are blocked."""
+        if not self.send(b"D", self._mark + b"%d" % code):
+            # The program closed the private descriptor. The end of the process tells the agent as much.
+            _exit(code)
 
     def send(self, kind, payload=b""):
-        """Sends a message; only the process that the agent started may speak."""
+        """Sends a message, and tells whether it could. Only the process that the agent started may speak."""
         if getpid() != self._owner:
-            return
+            return False
         message = kind + len(payload).to_bytes(4, "little") + payload
         offset = 0
-        while offset < len(message):
-            offset += write(self._descriptor, message[offset : offset + 65_536])
+        try:
+            with self._sending:
+                while offset < len(message):
+                    offset += write(self._descriptor, message[offset : offset + 65_536])
+        except OSError:
+            return False
+        return True
