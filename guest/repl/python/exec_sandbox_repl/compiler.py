@@ -47,12 +47,14 @@ def _compile_text(source, filename):
     The line begins at the margin. If what stands before it compiles as a program, no string, bracket or
     block is open there; if the line then compiles as an expression, it is the program's last statement.
     """
-    if "\r" in source or "__future__" in source:
-        return None  # The compiler takes one for the end of a line; the other has effect on the whole program.
+    if "\r" in source:
+        return None  # The compiler takes it for the end of a line.
     start = source.rstrip().rfind("\n") + 1
     line = source[start:]
     if not _may_be_expression(line):
         return None
+    if start > 0 and "__future__" in source:
+        return None  # It has effect on the last line too.
     placed = "\n" * source.count("\n", 0, start) + line
     try:
         # The line first: it is the likelier to fail, and a failure must not leave warnings of what stands before it.

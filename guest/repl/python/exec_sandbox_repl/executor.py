@@ -51,10 +51,13 @@ class Executor:
                 self._fence.close()
 
     def _run(self, programs, displays):
-        if any(program.co_flags & CO_COROUTINE for program in programs):
+        value = None
+        flags = 0
+        for program in programs:
+            flags |= program.co_flags
+        if flags & CO_COROUTINE:
             value = self._await(programs)
         else:
-            value = None
             for program in programs:
                 value = self._evaluate(program)
         if displays and value is not None:

@@ -16,6 +16,9 @@ FINDER_CACHE = "path_importer_cache"
 
 
 class Repairs:
+    # On the way to the first result of every clone, where only code that nothing else runs costs anything
+    # (docs/decisions/0009-resume-path.md): plain look-ups rather than methods that would say it in fewer words.
+
     def __init__(self, main):
         """Takes note of what is whole now: called once everything is in its place."""
         self._main = main
@@ -39,7 +42,9 @@ class Repairs:
         for name, value in self._callables.items():
             if not callable(current.get(name)):
                 current[name] = value
-        current.update(self._constants)
+        for name, value in self._constants.items():
+            if current.get(name) is not value:
+                current[name] = value
 
     def _repair_imports(self):
         for name, content in self._search_lists:
@@ -58,9 +63,11 @@ class Repairs:
     def _repair_main(self):
         names = self._main.__dict__
         names["__builtins__"] = builtins
-        names.setdefault("__name__", "__main__")
+        if "__name__" not in names:
+            names["__name__"] = "__main__"
         # A warning is shown once for each line, and lines of another program are other lines.
-        names.pop("__warningregistry__", None)
+        if "__warningregistry__" in names:
+            del names["__warningregistry__"]
 
 
 def _forget_missing_modules():

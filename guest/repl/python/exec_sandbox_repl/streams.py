@@ -80,9 +80,9 @@ class StandardStreams:
 
 def _usable_input(stream):
     try:
-        return not stream.closed and stream.readable()
+        return not stream.closed and stream.writable() is not None
     except Exception:
-        return False  # Detached, or flushing said so before.
+        return False  # None, or detached.
 
 
 def _usable_output(stream, errors):
