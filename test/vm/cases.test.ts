@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Scheduler } from '../../src/index.ts'
 import { playCase } from './cases/check.ts'
 import { cases } from './cases/index.ts'
@@ -10,7 +10,7 @@ afterAll(async () => await scheduler.close())
 
 describe.each(['python', 'javascript', 'bash'] as const)('%s', (language) => {
   const ofLanguage = cases.filter((entry) => entry.language === language)
-  it('has a template', async () => {
+  beforeAll(async () => {
     expect(await scheduler.prepare({ language })).toBe(true)
   })
 

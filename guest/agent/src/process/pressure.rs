@@ -24,15 +24,37 @@ pub fn watch() -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// Whether the memory has really run out.
+/// Part of the swap, by pages or by what they take compressed, with which it still takes some in.
+const FULL_SWAP_PERCENT: u64 = 90;
+
+/// Whether the memory has really run out: little of it is available, and the swap takes no more in.
 #[must_use]
 pub fn is_exhausted() -> bool {
-    fs::read_to_string("/proc/meminfo").is_ok_and(|text| is_exhausted_by(&text))
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let zram = fs::read_to_string("/sys/block/zram0/mm_stat").unwrap_or_default();
+    is_short(&meminfo) && (is_swap_full(&meminfo) || is_zram_full(&zram))
 }
 
-fn is_exhausted_by(meminfo: &str) -> bool {
+fn is_short(meminfo: &str) -> bool {
     match (kilobytes(meminfo, "MemTotal:"), kilobytes(meminfo, "MemAvailable:")) {
         (Some(total), Some(available)) => available < total / 100 * LEAST_AVAILABLE_PERCENT,
+        _ => false,
+    }
+}
+
+fn is_swap_full(meminfo: &str) -> bool {
+    match (kilobytes(meminfo, "SwapTotal:"), kilobytes(meminfo, "SwapFree:")) {
+        (Some(total), Some(free)) => free <= total / 100 * (100 - FULL_SWAP_PERCENT),
+        _ => true,
+    }
+}
+
+/// What is swapped out takes memory of its own, up to a limit: the third and fourth number
+/// (Documentation/admin-guide/blockdev/zram.rst, mm_stat).
+fn is_zram_full(mm_stat: &str) -> bool {
+    let mut numbers = mm_stat.split_ascii_whitespace().skip(2).map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(used)), Some(Ok(limit))) => used >= limit / 100 * FULL_SWAP_PERCENT,
         _ => false,
     }
 }
@@ -56,14 +78,26 @@ pub fn largest_process() -> Option<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_exhausted_by;
+    use super::{is_short, is_swap_full, is_zram_full};
 
     #[test]
-    fn memory_is_exhausted_when_little_of_it_is_available() {
+    fn memory_is_short_when_little_of_it_is_available() {
         let text =
             |available: u64| format!("MemTotal:     245000 kB\nMemFree:   900 kB\nMemAvailable: {available} kB\n");
-        assert!(is_exhausted_by(&text(14_000)));
-        assert!(!is_exhausted_by(&text(15_000)));
-        assert!(!is_exhausted_by("MemTotal: 1 kB\n"));
+        assert!(is_short(&text(14_000)));
+        assert!(!is_short(&text(15_000)));
+        assert!(!is_short("MemTotal: 1 kB\n"));
+    }
+
+    #[test]
+    fn swap_is_full_by_pages_or_by_what_they_take() {
+        let text = |free: u64| format!("SwapTotal:  98000 kB\nSwapFree: {free} kB\n");
+        assert!(is_swap_full(&text(9_000)));
+        assert!(!is_swap_full(&text(10_000)));
+        assert!(is_swap_full(""), "a machine without swap");
+        let mm_stat = |used: u64| format!("  100663296  50000000 {used} 50331648 50331648 12 0 0 0\n");
+        assert!(is_zram_full(&mm_stat(46_000_000)));
+        assert!(!is_zram_full(&mm_stat(45_000_000)));
+        assert!(!is_zram_full(""));
     }
 }
