@@ -45,7 +45,7 @@ function hostMegabytes(): number {
 }
 
 describe.each(['python', 'javascript', 'bash'])('%s', (language) => {
-  it('A14, C12: a program that fills the memory ends for want of it, and the next call works', async () => {
+  it('A14: a program that fills the memory ends for want of it, and the next call works', async () => {
     await using sandbox = await scheduler.create({ language })
     // Emulation on a busy host is slow: what counts is that the end is no time-out.
     const result = await sandbox.runCode(MEMORY[language] ?? '', { timeoutMs: 300_000 })
@@ -69,3 +69,19 @@ it('A14: threads without end are bounded, and the next call works', async () => 
   expect(result.stdout).toMatch(/^True can't start new thread/)
   await expectAlive(sandbox, 'python')
 }, 240_000)
+
+it('A14: swap is compressed memory with a cap, and of those who wait for pages only the one that took them is ended', async () => {
+  await using sandbox = await scheduler.create({ language: 'python' })
+  await sandbox.runCode('kept=1', { language: 'bash' })
+  const facts = await sandbox.commands.run(
+    'grep -o "\\[[a-z0-9]*\\]" /sys/block/zram0/comp_algorithm; cat /sys/block/zram0/disksize; awk "{print \\$4}" /sys/block/zram0/mm_stat; awk "/MemTotal/ {print \\$2 * 1024}" /proc/meminfo; grep -c zram0 /proc/swaps',
+  )
+  const [algorithm, disk = 0, limit = 0, total = 0, swaps] = facts.stdout.trim().split('\n')
+  expect([algorithm, swaps]).toEqual(['[lz4]', '1'])
+  expect(Number(disk) / Number(total)).toBeCloseTo(0.4, 1)
+  expect(Number(limit) / Number(total)).toBeCloseTo(0.2, 1)
+  // Half of it can be compressed, so that swapping goes on for a while.
+  const half = 'import os\nheld = []\nwhile True: held.append(os.urandom(2_048) + bytes(2_048))'
+  expect(await sandbox.runCode(half, { timeoutMs: 300_000 })).toMatchObject({ reason: 'memory', exitCode: 137 })
+  expect((await sandbox.runCode('echo $kept', { language: 'bash', timeoutMs: 60_000 })).stdout).toBe('1\n')
+}, 400_000)

@@ -105,7 +105,7 @@ describe('a session', () => {
     expect(result).toMatchObject({ stdoutTruncated: true, stderrTruncated: true, exitCode: 7 })
   })
 
-  it('survives a program that kills its own interpreter, with a fresh state', async () => {
+  it('F08: survives a program that kills its own interpreter, with a fresh state', async () => {
     const result = await sandbox.runCode('import os\nos._exit(42)')
     expect(result).toMatchObject({ exitCode: 42, reason: 'exit', state: 'reset' })
     const signalled = await sandbox.runCode('import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)')
@@ -144,7 +144,19 @@ describe('a session that ends by itself', () => {
     })
   })
 
-  it('notices at once that its VM died, and tells the call under way', async () => {
+  it('F08: notices the death of its VM when nobody calls', async () => {
+    await using sandbox = await scheduler.create({ language: 'bash' })
+    for (const pid of qemuProcesses()) process.kill(pid, 'SIGKILL')
+    expect(await sandbox.closed).toMatchObject({ reason: 'vm-lost' })
+    await expect(sandbox.runCode('echo 1')).rejects.toMatchObject({
+      code: 'SANDBOX_CLOSED',
+      details: { reason: 'vm-lost' },
+    })
+    await expect(sandbox.files.read('x')).rejects.toMatchObject({ code: 'SANDBOX_CLOSED' })
+    await expect(sandbox.commands.run('true')).rejects.toMatchObject({ code: 'SANDBOX_CLOSED' })
+  })
+
+  it('F08: notices at once that its VM died, and tells the call under way', async () => {
     await using sandbox = await scheduler.create({ language: 'bash' })
     const call = sandbox.runCode('echo up; sleep 60', {
       onStdout: () => {

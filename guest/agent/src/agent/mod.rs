@@ -76,6 +76,8 @@ pub struct Agent {
     pressure: Option<Watched>,
     /// Whom the agent has ended for want of memory, until it is gone.
     victim: Option<Pid>,
+    /// Ends for want of memory that pressure has been judged with.
+    kills_seen: u64,
     /// Clock, generator and names, when they are the agent's to set: tests run it in somebody else's machine.
     machine: Option<Machine>,
     /// A `resume` failed, so the machine is nobody's, and nothing may run in it.
@@ -109,6 +111,7 @@ impl Agent {
             oom,
             pressure,
             victim: None,
+            kills_seen: 0,
             machine,
             unfit: false,
             exchanges: BTreeMap::new(),
