@@ -1,32 +1,31 @@
 import { availableParallelism } from 'node:os'
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import { createLogger, SandboxError, untilAborted } from '../base/index.ts'
-import { LANGUAGE_NAMES, OUTPUT_LIMITS, type RunResult } from '../sandbox/index.ts'
-import { Scheduler } from '../scheduler.ts'
-import { ACCELERATORS, type Accelerator, DEFAULTS } from '../scheduler-options.ts'
+import type { Command } from 'commander'
+import { InvalidInputError, SandboxError, untilAborted } from '../base/index.ts'
+import { LANGUAGE_NAMES, type OneShotResult } from '../sandbox/index.ts'
+import type { RunOptions } from '../scheduler.ts'
+import { DEFAULTS } from '../scheduler-options.ts'
 import type { CliContext } from './context.ts'
 import { parseDuration } from './duration.ts'
 import { OrderedOutput } from './ordered-output.ts'
-import { environmentOf } from './run-environment.ts'
+import { notesOn } from './run-notes.ts'
+import { failureRecordOf, recordOf, type RunRecord } from './run-record.ts'
 import { type RunSource, readSources } from './run-sources.ts'
+import { collect, type SandboxFlags, sandboxOptionsOf, schedulerOf, withSandboxFlags } from './sandbox-flags.ts'
 import { exitCodeOf, explainError, printable } from './terminal.ts'
+import { resolveDownloads } from './transfers.ts'
 
-interface RunFlags {
+interface RunFlags extends SandboxFlags {
   readonly code: readonly string[]
   readonly language?: string
   readonly timeout?: number
-  readonly memory?: number
-  readonly cpus?: number
-  readonly env: readonly string[]
+  readonly download: readonly string[]
   readonly json?: boolean
   readonly quiet?: boolean
-  readonly debug?: boolean
-  readonly accelerator?: Accelerator
 }
 
 /** Adds `run` to the program. */
 export function registerRunCommand(program: Command, context: CliContext): void {
-  program
+  const command = program
     .command('run')
     .summary('run code in a fresh VM and exit with its code')
     .description(
@@ -36,64 +35,43 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     .option('-c, --code <code>', 'run this code (repeatable)', collect, [])
     .option('-l, --language <name>', `${LANGUAGE_NAMES.join(', ')} (else by extension or shebang, else python)`)
     .option('-t, --timeout <duration>', 'time limit, e.g. 30s, 500ms, 2m (default: 30s)', parseDuration)
-    .option('-m, --memory <mib>', 'memory of the VM in MiB (default: 256)', parseInteger)
-    .option('--cpus <count>', 'virtual CPUs (default: 1)', parseInteger)
-    .option('-e, --env <K=V>', 'environment variable; K alone takes its value from here (repeatable)', collect, [])
+  withSandboxFlags(command)
+    .option(
+      '--download <guest[:local]>',
+      'copy a file or directory out of the VM at the end, by default into the current directory (repeatable)',
+      collect,
+      [],
+    )
     .option(
       '--json',
       'print the result as JSON, one line per source, instead of the output ({"failure"} when its VM failed)',
     )
     .option('-q, --quiet', "say nothing but the program's own output")
-    .option('--debug', 'boot log and debug log on stderr')
-    .addOption(new Option('--accelerator <name>', 'what the VM runs on').choices(ACCELERATORS))
     .action(async (files: string[], flags: RunFlags) => await runCommand(files, flags, context))
 }
 
 async function runCommand(files: readonly string[], flags: RunFlags, context: CliContext): Promise<void> {
   const reading = readSources({ codes: flags.code, files, language: flags.language }, context.stdin)
   const sources = await untilAborted(reading, context.signal, () => context.stdin.destroy())
-  const env = environmentOf(flags.env, context.env)
-  const scheduler = new Scheduler({
-    ...(flags.accelerator === undefined ? {} : { accelerator: flags.accelerator }),
-    ...(flags.debug === true ? { logger: createLogger('debug') } : {}),
-  })
+  if (sources.length > 1 && flags.download.length > 0) {
+    throw new InvalidInputError('--download: expected one source, because each of several would overwrite the files', {
+      field: 'download',
+    })
+  }
+  const options: RunOptions = {
+    ...(await sandboxOptionsOf(flags, context)),
+    ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
+    downloads: await resolveDownloads(flags.download),
+  }
+  const scheduler = schedulerOf(flags)
   const output = new OrderedOutput(sources.length, context)
   const runOne = async (source: RunSource, index: number): Promise<void> => {
-    const say = async (text: string): Promise<void> => {
-      if (flags.quiet !== true) await output.write(index, 'stderr', text)
-    }
+    const teller = new Teller(flags, index, { context, output })
     try {
-      const result = await scheduler.run(source.code, {
-        language: source.language,
-        env,
-        signal: context.signal,
-        ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
-        ...(flags.memory === undefined ? {} : { memoryMb: flags.memory }),
-        ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
-        ...(flags.debug === true
-          ? { onBootLog: (line: string) => void context.stderr.write(`${printable(line)}\n`) }
-          : {}),
-        ...(flags.json === true
-          ? {}
-          : {
-              onStdout: async (_: string, bytes: Uint8Array) => await output.write(index, 'stdout', bytes),
-              onStderr: async (_: string, bytes: Uint8Array) => await output.write(index, 'stderr', bytes),
-            }),
-      })
-      if (flags.json === true) await output.write(index, 'stdout', `${JSON.stringify(result)}\n`)
-      else for (const note of notesOn(result, flags)) await say(note)
-      if (flags.debug === true) await say(timingLine(result))
-      context.exit(result.exitCode)
+      const result = await scheduler.run(source.code, { ...options, language: source.language, ...teller.callbacks })
+      await teller.result(result)
     } catch (error) {
-      // An aborted run is the user's own doing; the first error of each source is told where its output would stand.
-      if (!context.signal.aborted) {
-        if (flags.json === true && error instanceof SandboxError) {
-          const { code, message, retryable } = error
-          await output.write(index, 'stdout', `${JSON.stringify({ failure: { code, message, retryable } })}\n`)
-        }
-        await output.write(index, 'stderr', `${sources.length > 1 ? `${source.name}: ` : ''}${explainError(error)}`)
-      }
-      context.exit(exitCodeOf(error))
+      await teller.failure(error, sources.length > 1 ? `${source.name}: ` : '')
     } finally {
       await output.finish(index)
     }
@@ -103,6 +81,63 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
   } finally {
     // The first use of a configuration waits here for its template; whoever interrupts does not.
     await scheduler.close({ signal: context.signal })
+  }
+}
+
+/** Says on the terminal what becomes of one source, where its output stands in the order. */
+class Teller {
+  readonly #flags: RunFlags
+  readonly #index: number
+  readonly #context: CliContext
+  readonly #output: OrderedOutput
+
+  constructor(flags: RunFlags, index: number, to: { readonly context: CliContext; readonly output: OrderedOutput }) {
+    this.#flags = flags
+    this.#index = index
+    this.#context = to.context
+    this.#output = to.output
+  }
+
+  get callbacks(): Pick<RunOptions, 'onStdout' | 'onStderr'> {
+    if (this.#flags.json === true) return {}
+    return {
+      onStdout: async (_, bytes) => await this.#output.write(this.#index, 'stdout', bytes),
+      onStderr: async (_, bytes) => await this.#output.write(this.#index, 'stderr', bytes),
+    }
+  }
+
+  async result(result: OneShotResult): Promise<void> {
+    const { json, quiet, debug, timeout = DEFAULTS.timeoutMs } = this.#flags
+    if (json === true) await this.#print(recordOf(result))
+    else if (quiet !== true) for (const note of notesOn(result, timeout)) await this.#say(note)
+    if (debug === true && quiet !== true) await this.#say(timingLine(result))
+    this.#context.exit(result.exitCode)
+    for (const { path, copy, error } of result.downloads) {
+      if (error !== undefined) {
+        await this.#say(explainError(error))
+        this.#context.exit(exitCodeOf(error))
+      } else if (quiet !== true) {
+        for (const left of copy?.skipped ?? []) await this.#say(`sbx: ${printable(`${path}: left out ${left}`)}\n`)
+      }
+    }
+  }
+
+  /** @param prefix which of several sources it is */
+  async failure(error: unknown, prefix: string): Promise<void> {
+    // An aborted run is the user's own doing; the first error of each source is told where its output would stand.
+    if (!this.#context.signal.aborted) {
+      if (this.#flags.json === true && error instanceof SandboxError) await this.#print(failureRecordOf(error))
+      await this.#say(`${prefix}${explainError(error)}`)
+    }
+    this.#context.exit(exitCodeOf(error))
+  }
+
+  async #print(record: RunRecord): Promise<void> {
+    await this.#output.write(this.#index, 'stdout', `${JSON.stringify(record)}\n`)
+  }
+
+  async #say(text: string): Promise<void> {
+    await this.#output.write(this.#index, 'stderr', text)
   }
 }
 
@@ -120,28 +155,7 @@ async function inParallel<T>(
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
 }
 
-function notesOn(result: RunResult, flags: RunFlags): readonly string[] {
-  const notes: string[] = []
-  if (result.stdoutTruncated) notes.push(`sbx: stdout was cut at ${OUTPUT_LIMITS.stdout} bytes\n`)
-  if (result.stderrTruncated) notes.push(`sbx: stderr was cut at ${OUTPUT_LIMITS.stderr} bytes\n`)
-  if (result.reason === 'timeout')
-    notes.push(
-      `sbx: the program ran into its time limit of ${(flags.timeout ?? DEFAULTS.timeoutMs) / 1000} s (-t sets it)\n`,
-    )
-  if (result.reason === 'memory') notes.push('sbx: the VM ran out of memory (-m gives it more)\n')
-  return notes
-}
-
-function timingLine(result: RunResult): string {
+function timingLine(result: OneShotResult): string {
   const phases = Object.entries(result.timing).map(([phase, ms]) => `${phase}=${Number(ms).toFixed(1)}`)
   return `[timing] source=${result.source} ${phases.join(' ')}\n`
-}
-
-function collect(value: string, previous: readonly string[]): readonly string[] {
-  return [...previous, value]
-}
-
-function parseInteger(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
-  return Number(text)
 }

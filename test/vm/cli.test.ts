@@ -3,41 +3,8 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-
-interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-interface SbxOptions {
-  readonly input?: string
-  readonly env?: NodeJS.ProcessEnv
-  readonly onStdout?: (text: string, pid: number) => void
-}
-
-async function sbx(args: readonly string[], options: SbxOptions = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
-  })
-  child.stdin.end(options.input ?? '')
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-    options.onStdout?.(text, child.pid ?? 0)
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  return { code, stdout, stderr }
-}
+import { sbx } from './sbx.ts'
 
 describe('sbx run', () => {
   let directory: string
@@ -67,9 +34,9 @@ describe('sbx run', () => {
   it('streams: the first line is out while the program still runs', async () => {
     let lines = 0
     const outcome = await sbx(['-l', 'bash', '-t', '60s', '-c', 'echo first; sleep 600'], {
-      onStdout: (_, pid) => {
+      onStdout: (_, child) => {
         lines += 1
-        process.kill(pid, 'SIGINT')
+        child.kill('SIGINT')
       },
     })
     expect(lines).toBe(1)
@@ -141,7 +108,8 @@ describe('sbx completion', () => {
   it.each(['bash', 'zsh', 'fish'])('prints a script for %s', async (shell) => {
     const { stdout, code } = await sbx(['completion', shell])
     expect(code).toBe(0)
-    for (const word of ['run', 'doctor', 'image', 'accelerator']) expect(stdout).toContain(word)
+    for (const word of ['run', 'repl', 'doctor', 'image', 'accelerator', 'upload', 'download'])
+      expect(stdout).toContain(word)
   })
 
   it('gives bash a script that completes options', async () => {
