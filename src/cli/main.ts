@@ -9,6 +9,7 @@ import { registerDoctorCommand } from './doctor-command.ts'
 import { registerImageCommands } from './image-command.ts'
 import { withRunImplied } from './implied-run.ts'
 import { packageVersion } from './package-version.ts'
+import { registerReplCommand } from './repl/repl-command.ts'
 import { registerRunCommand } from './run-command.ts'
 import { exitCodeOf, explainError, FAILURE, outputExitCode } from './terminal.ts'
 
@@ -22,6 +23,7 @@ function buildProgram(context: CliContext): Command {
     .showHelpAfterError('(sbx --help tells more)')
     .exitOverride()
   registerRunCommand(program, context)
+  registerReplCommand(program, context)
   registerDoctorCommand(program, context)
   registerImageCommands(program, context)
   registerCacheCommands(program, context)
@@ -46,12 +48,14 @@ async function main(): Promise<void> {
     exit(code)
     interrupt.abort(reason)
   }
+  let onInterrupt: (() => void) | undefined
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
     process.on(signal, () => {
+      if (signal === 'SIGINT' && onInterrupt !== undefined) return onInterrupt()
       // The second one does not wait for anything: the VMs die with this process.
       if (interrupt.signal.aborted) process.exit(code)
       stop(code, new Error(`interrupted by ${signal}`))
@@ -69,6 +73,12 @@ async function main(): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: interrupt.signal,
+    onInterrupt: (handler) => {
+      onInterrupt = handler
+      return () => {
+        onInterrupt = undefined
+      }
+    },
     exit,
   }
   const program = buildProgram(context)

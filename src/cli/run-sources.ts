@@ -48,7 +48,8 @@ export async function readSources(
   return sources
 }
 
-async function readProgram(file: string): Promise<string> {
+/** @throws InvalidInputError for a file that cannot be read as a program */
+export async function readProgram(file: string): Promise<string> {
   try {
     // Not readFile: what is named may have no end.
     return await readStream(createReadStream(file), file)

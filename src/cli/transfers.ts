@@ -18,27 +18,32 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTEMPTY: 'it is a directory that is not empty',
 }
 
-/**
- * `LOCAL[:GUEST]`: the last colon splits. Without GUEST, or with nothing behind the colon, it is LOCAL's name in the home
- * directory; a GUEST that ends with a slash is a directory to put it into.
- */
+/** `LOCAL[:GUEST]`: the last colon splits; with nothing behind it, as without it, GUEST is left out. */
 export function parseUpload(spec: string): Transfer {
-  const [local, guest] = splitAtLastColon(spec)
-  if (local === '') throw refuse('upload', spec, 'expected LOCAL[:GUEST]')
-  return { local, guest: placeOf(guest, basename(resolve(local))) ?? fail('upload', spec, ':GUEST') }
+  return uploadOf(`--upload ${spec}`, ...splitAtLastColon(spec))
+}
+
+/** `GUEST[:LOCAL]`: the last colon splits; with nothing behind it, as without it, LOCAL is left out. */
+export function parseDownload(spec: string): Transfer {
+  return downloadOf(`--download ${spec}`, ...splitAtLastColon(spec))
 }
 
 /**
- * `GUEST[:LOCAL]`: the last colon splits. Without LOCAL, or with nothing behind the colon, it is GUEST's name in the
- * current directory; a LOCAL that ends with a slash is a directory to put it into.
+ * @param label begins the messages of errors
+ * @param guest empty: the name of `local`, in the home directory; with a slash at its end, a directory to put it into
  */
-export function parseDownload(spec: string): Transfer {
-  const [guest, local] = splitAtLastColon(spec)
-  if (guest === '') throw refuse('download', spec, 'expected GUEST[:LOCAL]')
-  return {
-    guest,
-    local: placeOf(local, basename(normalize(guest))) ?? fail('download', spec, ':LOCAL'),
-  }
+export function uploadOf(label: string, local: string, guest: string): Transfer {
+  if (local === '') throw refuse(label, 'expected LOCAL, and perhaps GUEST')
+  return { local, guest: placeOf(label, guest, basename(resolve(local))) }
+}
+
+/**
+ * @param label begins the messages of errors
+ * @param local empty: the name of `guest`, in the current directory; with a slash at its end, a directory to put it into
+ */
+export function downloadOf(label: string, guest: string, local: string): Transfer {
+  if (guest === '') throw refuse(label, 'expected GUEST, and perhaps LOCAL')
+  return { guest, local: placeOf(label, local, basename(normalize(guest))) }
 }
 
 /**
@@ -49,8 +54,8 @@ export async function resolveUploads(specs: readonly string[]): Promise<Record<s
   const files = new Map<string, { readonly hostPath: string }>()
   for (const spec of specs) {
     const { local, guest } = parseUpload(spec)
-    if (files.has(guest)) throw refuse('upload', spec, `${guest} is the place of two uploads`)
-    await checkReadable(local, spec)
+    if (files.has(guest)) throw refuse(`--upload ${spec}`, `${guest} is the place of two uploads`)
+    await checkUpload(`--upload ${spec}`, local)
     files.set(guest, { hostPath: local })
   }
   return Object.fromEntries(files)
@@ -65,35 +70,40 @@ export async function resolveDownloads(specs: readonly string[]): Promise<Record
   const places = new Set<string>()
   for (const spec of specs) {
     const { local, guest } = parseDownload(spec)
-    if (downloads.has(guest)) throw refuse('download', spec, `${guest} is asked for twice`)
-    if (places.has(resolve(local))) throw refuse('download', spec, `${local} is the place of two downloads`)
-    await checkWritable(local, spec)
+    const label = `--download ${spec}`
+    if (downloads.has(guest)) throw refuse(label, `${guest} is asked for twice`)
+    if (places.has(resolve(local))) throw refuse(label, `${local} is the place of two downloads`)
+    await checkDownload(label, local)
     downloads.set(guest, local)
     places.add(resolve(local))
   }
   return Object.fromEntries(downloads)
 }
 
-async function checkReadable(local: string, spec: string): Promise<void> {
+/** @throws InvalidInputError unless there is a file or directory that can be read */
+export async function checkUpload(label: string, local: string): Promise<void> {
   try {
     const facts = await stat(local)
     // Reading from a pipe or a device may never end, and cannot be cut short.
     if (!facts.isFile() && !facts.isDirectory()) throw Object.assign(new Error(), { code: 'EINVAL' })
     await access(local, constants.R_OK)
   } catch (error) {
-    throw refuse('upload', spec, `cannot read ${local}: ${reasonOf(error)}`, error)
+    throw refuse(label, `cannot read ${local}: ${reasonOf(error)}`, error)
   }
 }
 
-/** That a file, or a directory, could stand there: an existing file is replaced, an empty directory filled. */
-async function checkWritable(local: string, spec: string): Promise<void> {
+/**
+ * An existing file will be replaced, an empty directory filled.
+ * @throws InvalidInputError when neither a file nor a directory could stand there
+ */
+export async function checkDownload(label: string, local: string): Promise<void> {
   const parent = dirname(resolve(local))
   try {
     if (!(await stat(parent)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
     await access(parent, constants.W_OK)
     if ((await entriesOf(local)) > 0) throw Object.assign(new Error(), { code: 'ENOTEMPTY' })
   } catch (error) {
-    throw refuse('download', spec, `cannot write ${local}: ${reasonOf(error)}`, error)
+    throw refuse(label, `cannot write ${local}: ${reasonOf(error)}`, error)
   }
 }
 
@@ -113,14 +123,11 @@ function splitAtLastColon(spec: string): readonly [before: string, behind: strin
   return colon === -1 ? [spec, ''] : [spec.slice(0, colon), spec.slice(colon + 1)]
 }
 
-/** Where something called `name` goes that was asked for at `place`; undefined when it has no name to go by. */
-function placeOf(place: string, name: string): string | undefined {
+/** Where something called `name` goes that was asked for at `place`. */
+function placeOf(label: string, place: string, name: string): string {
   if (place !== '' && !place.endsWith('/')) return place
-  return ['', '.', '..', '~', '/'].includes(name) ? undefined : join(place, name)
-}
-
-function fail(option: string, spec: string, wanted: string): never {
-  throw refuse(option, spec, `what is copied has no name of its own: expected ${wanted}`)
+  if (!['', '.', '..', '~', '/'].includes(name)) return join(place, name)
+  throw refuse(label, 'what is copied has no name of its own: say where it goes')
 }
 
 function reasonOf(error: unknown): string {
@@ -128,6 +135,6 @@ function reasonOf(error: unknown): string {
   return REASONS[code] ?? code
 }
 
-function refuse(option: string, spec: string, why: string, cause?: unknown): InvalidInputError {
-  return new InvalidInputError(`--${option} ${spec}: ${why}`, { field: option }, cause)
+function refuse(label: string, why: string, cause?: unknown): InvalidInputError {
+  return new InvalidInputError(`${label}: ${why}`, { field: 'files' }, cause)
 }

@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
-import { readdirSync, readFileSync, readlinkSync, watch } from 'node:fs'
+import { readdirSync, readlinkSync, watch } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { descendants, qemuProcesses } from './processes.ts'
-import { sbx } from './sbx.ts'
+import { isAlive, sbx } from './sbx.ts'
 
 let directory: string
 beforeEach(async () => {
@@ -23,15 +23,6 @@ function openFiles({ pid }: ChildProcess): readonly string[] {
       return []
     }
   })
-}
-
-/** Whether a process still does anything: one that has ended may wait for whoever inherited it to take notice. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
 }
 
 const bash = (code: string): string[] => ['run', '-l', 'bash', '-c', code]

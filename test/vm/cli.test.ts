@@ -108,7 +108,8 @@ describe('sbx completion', () => {
   it.each(['bash', 'zsh', 'fish'])('prints a script for %s', async (shell) => {
     const { stdout, code } = await sbx(['completion', shell])
     expect(code).toBe(0)
-    for (const word of ['run', 'doctor', 'image', 'accelerator']) expect(stdout).toContain(word)
+    for (const word of ['run', 'repl', 'doctor', 'image', 'accelerator', 'upload', 'download'])
+      expect(stdout).toContain(word)
   })
 
   it('gives bash a script that completes options', async () => {
