@@ -21,6 +21,8 @@ async function started(prompt: string, ...args: string[]): Promise<PseudoTermina
   return terminal
 }
 
+const PROMPT = /\n(?:>>>|>|\$) /
+
 describe('sbx repl on a terminal', () => {
   it('greets in one line, runs what is typed, keeps names, and ends with Ctrl-D', async () => {
     await using terminal = start()
@@ -143,10 +145,10 @@ describe('Ctrl-C and Ctrl-D', () => {
 
   it('warn of a program that ignores them, and the third ends it', async () => {
     await using terminal = await started('>>> ')
-    await terminal.enter('x = 5; import signal, time', '>>> ')
+    await terminal.enter('x = 5; import os, signal, time', '>>> ')
     await terminal.enter('def f():', '... ')
-    await terminal.enter('    signal.signal(signal.SIGINT, lambda *_: print("no", flush=True))', '... ')
-    await terminal.enter('    print("go", flush=True)', '... ')
+    await terminal.enter('    signal.signal(signal.SIGINT, lambda *_: os.write(1, b"no\\n"))', '... ')
+    await terminal.enter('    os.write(1, b"go\\n")', '... ')
     await terminal.enter('    while True: time.sleep(600)', '... ')
     await terminal.enter('', '>>> ')
     await terminal.enter('f()', 'go\n')
@@ -219,7 +221,7 @@ describe('Tab', () => {
     do terminal.type(KEYS.tab)
     while ((await terminal.until(new RegExp(`${KEYS.bell}|${rest}`))).endsWith(KEYS.bell))
     terminal.type(KEYS.interrupt)
-    await terminal.until('\n')
+    await terminal.until(PROMPT)
   }
 
   it('completes names and attributes without running code of the user', async () => {
@@ -259,7 +261,7 @@ describe('Tab', () => {
     terminal.type(`someObject.trap.a${KEYS.tab}`)
     await terminal.until(KEYS.bell)
     terminal.type(KEYS.interrupt)
-    await terminal.until('\n')
+    await terminal.until(PROMPT)
     expect(await terminal.enter('danger', '\n> ')).toContain('\n0\n')
     await completed(terminal, `.upload ${directory}/upl`, 'oad-me\\.txt')
     await completed(terminal, '.lang', 'uage ')
