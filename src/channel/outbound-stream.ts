@@ -57,6 +57,8 @@ export class OutboundStream {
     }
     if (this.#state.kind === 'ending') throw new Error('write after end of the stream')
     if (this.#write !== undefined) throw new Error('write before the previous one was awaited')
+    // Later it would fail where the socket drains, and nobody's call would be to blame.
+    if (!(chunk instanceof Uint8Array)) throw new TypeError('expected a Uint8Array to write')
     if (chunk.byteLength === 0) return true
     return await new Promise((resolve, reject) => {
       this.#write = { rest: chunk, resolve, reject }

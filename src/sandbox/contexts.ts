@@ -45,6 +45,8 @@ export class Context {
   readonly queue = new CallQueue()
   /** The exchange of the run whose turn it is. */
   running: number | undefined
+  /** To be forgotten as soon as nothing runs in it. */
+  removed = false
 
   constructor(language: Language, name: string) {
     this.language = language
@@ -116,10 +118,18 @@ export class Contexts {
     const { language, name, signal: aborted } = this.#named(options)
     await this.#life.busy(async () => {
       await this.#asked(stopRepl(this.#vm.channel, { language, context: name, signal: aborted }))
-      const key = keyOf(language, name)
-      // One with calls in line is about to be used again.
-      if (this.#contexts.get(key)?.queue.waiting === 0) this.#contexts.delete(key)
+      const context = this.#contexts.get(keyOf(language, name))
+      if (context === undefined) return
+      context.removed = true
+      this.settle(context)
     })
+  }
+
+  /** Forgets a context that was removed, once nothing runs in it; one with calls in line is about to be used again. */
+  settle(context: Context): void {
+    if (!context.removed || context.running !== undefined || context.queue.waiting > 0) return
+    const key = keyOf(context.language, context.name)
+    if (this.#contexts.get(key) === context) this.#contexts.delete(key)
   }
 
   /**
@@ -129,7 +139,10 @@ export class Contexts {
   obtain(language = this.#language, name = DEFAULT_CONTEXT): Context {
     const key = keyOf(language, name)
     const known = this.#contexts.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      known.removed = false
+      return known
+    }
     if (this.#contexts.size >= MAX_CONTEXTS) {
       throw new InvalidInputError(
         `context: expected at most ${MAX_CONTEXTS} contexts in one sandbox; contexts.remove makes room`,

@@ -22,6 +22,7 @@ export class Lifetime {
   #idleTimeoutMs: number
   #idleTimer: NodeJS.Timeout | undefined
   #hold: NodeJS.Timeout | undefined
+  #isDead = false
 
   constructor(vm: Vm, idleTimeoutMs: number) {
     this.#vm = vm
@@ -29,6 +30,9 @@ export class Lifetime {
     this.closed = vm.ended.then((end) => {
       clearTimeout(this.#idleTimer)
       this.#end ??= endOf(end)
+      // What never ends its use of a sandbox that is gone is no reason to stay.
+      this.#isDead = true
+      this.#release()
       return this.#end
     })
     this.#armIdleTimer()
@@ -55,7 +59,7 @@ export class Lifetime {
   /** Use that has no single promise; the returned function ends it, and may be called again. */
   enter(): () => void {
     this.#calls += 1
-    this.#hold ??= setInterval(() => undefined, 2 ** 31 - 1)
+    if (!this.#isDead) this.#hold ??= setInterval(() => undefined, 2 ** 31 - 1)
     clearTimeout(this.#idleTimer)
     let left = false
     return () => {
@@ -63,8 +67,7 @@ export class Lifetime {
       left = true
       this.#calls -= 1
       if (this.#calls > 0) return
-      clearInterval(this.#hold)
-      this.#hold = undefined
+      this.#release()
       if (this.#end === undefined) this.#armIdleTimer()
     }
   }
@@ -86,6 +89,11 @@ export class Lifetime {
     clearTimeout(this.#idleTimer)
     await this.#vm.close(this.#end.message)
     await this.closed
+  }
+
+  #release(): void {
+    clearInterval(this.#hold)
+    this.#hold = undefined
   }
 
   #armIdleTimer(): void {

@@ -1,4 +1,4 @@
-import { ProtocolError, untilAborted, VmLostError } from '../base/index.ts'
+import { ProtocolError, throwIfAborted, untilAborted, VmLostError } from '../base/index.ts'
 import type { Exchange } from '../channel/index.ts'
 import { type ExecEnd, STREAMS, type Vm } from '../vm/index.ts'
 import type { OutputCallback } from './options.ts'
@@ -46,6 +46,8 @@ export interface CallControl {
   readonly fail: (error: unknown) => void
   /** Knows how long the caller's own code has been running. */
   readonly watch: UserCode
+  /** Whether the call has failed: nobody wants what still comes. */
+  readonly hasFailed: () => boolean
 }
 
 /** A program under way. */
@@ -57,9 +59,13 @@ export interface ProgramCall<E extends ExecEnd> extends CallControl {
   readonly finished: Promise<void>
 }
 
-/** Starts a program on a VM, and collects what it gives. */
+/**
+ * Starts a program on a VM, and collects what it gives.
+ * @throws AbortedError when the signal has been aborted already: nothing is started then
+ */
 export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOptions<E>): ProgramCall<E> {
   const { limits, kept = limits, signal } = options
+  throwIfAborted(signal)
   const reachable = !vm.channel.isClosed
   const watch = new UserCode()
   let failure: { readonly error: unknown } | undefined
@@ -77,9 +83,10 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
     for (const stream of [STREAMS.stdout, STREAMS.stderr]) void exchange.readable(stream).return?.()
     announceFailure(failure.error)
   }
-  const exchange = options.begin({ fail, watch })
+  const hasFailed = (): boolean => failure !== undefined
+  const exchange = options.begin({ fail, watch, hasFailed })
   const whileWanted = (callback: OutputCallback | undefined): OutputCallback | undefined =>
-    callback && (async (text, bytes) => (failure === undefined ? await callback(text, bytes) : undefined))
+    callback && (async (text, bytes) => (hasFailed() ? undefined : await callback(text, bytes)))
   const limit = new ResponseLimit(options.timeoutMs, { watch, onExpired: (reason) => vm.end(reason) })
   const collect = async (stream: 'stdout' | 'stderr') =>
     await collectOutput(exchange.readable(STREAMS[stream]), {
@@ -122,7 +129,7 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
     () => undefined,
     () => undefined,
   )
-  return { exchange, outcome, finished, fail, watch }
+  return { exchange, outcome, finished, fail, watch, hasFailed }
 }
 
 // `cancelled` is only ever the answer to a cancel of ours, and then the call ends with its own error.

@@ -52,7 +52,7 @@ class OrderedDelivery {
   push(value: DisplayedValue): void {
     this.#call.watch.change(1)
     this.#last = this.#last
-      .then(async () => await this.#callback(value))
+      .then(async () => (this.#call.hasFailed() ? undefined : await this.#callback(value)))
       .catch((error: unknown) => this.#call.fail(error))
       .finally(() => this.#call.watch.change(-1))
   }

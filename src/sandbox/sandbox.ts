@@ -16,7 +16,7 @@ import {
   type RunCodeOptions,
 } from './options.ts'
 import { OUTPUT_LIMITS, programResult, type RunResult, type Source } from './result.ts'
-import { startRun } from './run-call.ts'
+import { type RunCall, startRun } from './run-call.ts'
 
 /** How a sandbox got its VM. */
 export interface Launch {
@@ -89,17 +89,19 @@ export class Sandbox implements AsyncDisposable {
     return await this.#life.busy(async () => {
       const context = this.contexts.obtain(language, options.context)
       const leave = await context.queue.enter(options.signal)
+      let run: RunCall
       try {
         this.#life.throwIfEnded()
+        run = startRun(this.#vm, { language, context: context.name, ...program }, options)
       } catch (error) {
         leave()
         throw error
       }
-      const run = startRun(this.#vm, { language, context: context.name, ...program }, options)
       context.running = run.exchange.id
       void run.finished.then(() => {
         context.running = undefined
         leave()
+        this.contexts.settle(context)
       })
       const outcome = await run.outcome
       const { state, error } = outcome.end

@@ -70,6 +70,30 @@ it('A14: threads without end are bounded, and the next call works', async () => 
   await expectAlive(sandbox, 'python')
 }, 240_000)
 
+it('A14: a service of many threads is nobody’s crowd while its program is waited for', async () => {
+  await using sandbox = await scheduler.create({ language: 'bash' })
+  const many =
+    'import threading, time\nfor _ in range(560): threading.Thread(target=time.sleep, args=(600,)).start()\nprint("up")'
+  await using service = await sandbox.commands.start(['python3', '-uc', many])
+  for await (const { data } of service.output) if (data.includes('up')) break
+  await sandbox.runCode('kept=1; sleep 600 &')
+  for (const expected of ['1', '1']) {
+    expect(await sandbox.runCode('echo $kept; kill -0 $!')).toMatchObject({
+      stdout: `${expected}\n`,
+      exitCode: 0,
+      state: 'kept',
+    })
+  }
+  expect(service.running).toBe(true)
+}, 240_000)
+
+it('A14: who fills the memory after a child of its did is ended like that child', async () => {
+  await using sandbox = await scheduler.create({ language: 'python' })
+  const code =
+    'import os\nif os.fork() == 0:\n    held = []\n    while True: held.append(os.urandom(1 << 20))\nimport time\nwhile open(f"/proc/self/task/{os.getpid()}/children").read() and os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT) is None: pass\nheld = []\nwhile True: held.append(os.urandom(1 << 20))'
+  expect(await sandbox.runCode(code, { timeoutMs: 300_000 })).toMatchObject({ reason: 'memory' })
+}, 400_000)
+
 it('A14: swap is compressed memory with a cap, and of those who wait for pages only the one that took them is ended', async () => {
   await using sandbox = await scheduler.create({ language: 'python' })
   await sandbox.runCode('kept=1', { language: 'bash' })

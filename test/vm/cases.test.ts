@@ -11,7 +11,7 @@ afterAll(async () => await scheduler.close())
 describe.each(['python', 'javascript', 'bash'] as const)('%s', (language) => {
   const ofLanguage = cases.filter((entry) => entry.language === language)
   beforeAll(async () => {
-    expect(await scheduler.prepare({ language })).toBe(true)
+    if (!(await scheduler.prepare({ language }))) throw new Error(`no template for ${language}`)
   })
 
   it.concurrent.each(ofLanguage.map((entry) => [entry.name, entry] as const))('%s', async (_, entry) => {

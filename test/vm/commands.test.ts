@@ -66,6 +66,7 @@ describe('F02: a command', () => {
       { timeoutMs: 10 },
       { stdin: 5 },
       { cwd: '' },
+      { cwd: 'x\udcff' },
       { env: { LD_PRELOAD: '' } },
       { no: 1 },
     ]) {
@@ -91,6 +92,16 @@ describe('F02: a command', () => {
     await expect(call).rejects.toMatchObject({ code: 'ABORTED', cause: new Error('enough') })
     // The next look comes after the end in the guest, or sees it coming.
     await expect.poll(async () => await processes('sleep 612'), { timeout: 20_000 }).toBe('0')
+  })
+
+  it('is not even begun when its signal is aborted already', async () => {
+    const signal = AbortSignal.abort()
+    await expect(sandbox.commands.run('touch begun', { signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(sandbox.commands.start('touch begun', { signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(sandbox.files.makeDir('begun', { signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(sandbox.files.write('begun', 'x', { signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(sandbox.runCode('touch begun', { signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    expect(await sandbox.files.exists('begun')).toBe(false)
   })
 
   it('fails with what a callback or its input threw, and nothing else does', async () => {
@@ -127,6 +138,23 @@ describe('F02: standard input', () => {
       for (let index = 0; index < 100; index += 1) yield index % 2 === 0 ? 'x'.repeat(50_000) : Buffer.alloc(50_000)
     }
     expect((await sandbox.commands.run('wc -c', { stdin: pieces() })).stdout).toBe('5000000\n')
+  })
+
+  it('of a source that waits for ever ends with the program, and what is no content is refused', async () => {
+    async function* waiting(): AsyncGenerator<string> {
+      yield 'first'
+      await new Promise(() => undefined)
+    }
+    expect(await sandbox.commands.run('head -c 5; exit 4', { stdin: waiting() })).toMatchObject({ stdout: 'first' })
+    for (const wrong of [7, new ArrayBuffer(4), '\ud800', undefined]) {
+      async function* pieces(): AsyncGenerator<string> {
+        yield 'x'.repeat(400_000)
+        yield wrong as never
+      }
+      const call = sandbox.commands.run('sleep 0.2; cat | wc -c', { stdin: pieces() })
+      await expect(call).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'stdin' } })
+    }
+    expect((await sandbox.commands.run('echo next')).stdout).toBe('next\n')
   })
 
   it('that a program does not want holds nobody', async () => {

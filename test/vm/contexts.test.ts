@@ -67,6 +67,35 @@ describe('contexts', () => {
     expect((await waiting).results[0]?.text).toBe('False')
   })
 
+  it('give each call its own output, however often they are restarted', async () => {
+    await sandbox.runCode('big = bytearray(30_000_000)', { context: 'restarted' })
+    for (let round = 0; round < 4; round += 1) {
+      const [, first, second] = await Promise.all([
+        sandbox.contexts.restart({ context: 'restarted' }),
+        sandbox.runCode('print("first")', { context: 'restarted' }),
+        sandbox.runCode('print("second"); big = bytearray(30_000_000)', { context: 'restarted' }),
+      ])
+      expect([first.stdout, second.stdout]).toEqual(['first\n', 'second\n'])
+    }
+  })
+
+  it('a restart ends a program that named its interpreter, too', async () => {
+    const { result } = await begun('#!/bin/sh\necho up; sleep 60', { language: 'bash' })
+    await sandbox.contexts.restart({ language: 'bash' })
+    expect(await result).toMatchObject({ exitCode: 137, reason: 'signal', stdout: 'up\n' })
+  })
+
+  it('that are removed while they are busy keep their line', async () => {
+    const { result } = await begun(FOR_EVER, { context: 'busy' })
+    const removed = sandbox.contexts.remove({ context: 'busy' })
+    const next = sandbox.runCode('1', { context: 'busy' })
+    await removed
+    expect(await result).toMatchObject({ exitCode: 137 })
+    expect((await next).results[0]?.text).toBe('1')
+    await sandbox.contexts.remove({ context: 'busy' })
+    expect(sandbox.contexts.list().map(({ context }) => context)).not.toContain('busy')
+  })
+
   it('are forgotten when they are removed, and come back new', async () => {
     await sandbox.contexts.remove({ context: 'second' })
     await sandbox.contexts.remove({ context: 'never-used' })

@@ -304,6 +304,12 @@ for byte in range(1, 256):
     await sandbox.files.remove('many', { recursive: true })
   })
 
+  it('of a name as long as it may be comes down', async () => {
+    const name = '漢'.repeat(85)
+    await sandbox.files.write(name, 'long')
+    expect(await sandbox.files.download(name, join(here, name))).toMatchObject({ bytes: 4 })
+  })
+
   it('a download replaces a file whole, or leaves it', async () => {
     const place = join(here, 'replaced')
     await writeFile(place, 'old')
@@ -344,6 +350,41 @@ describe('files of a run', () => {
     await expect(scheduler.run('true', { files: { 'a\0': '' } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
     await expect(scheduler.run('true', { files: { a: 1 as never } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
     await expect(scheduler.run('true', { downloads: { a: '' } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
+})
+
+describe('a write whose source waits', () => {
+  async function* waiting(): AsyncGenerator<string> {
+    yield 'first'
+    await new Promise(() => undefined)
+  }
+
+  it('ends at its signal, with the tool’s failure, and with the sandbox', async () => {
+    const controller = new AbortController()
+    const aborted = sandbox.files.write('waiting', waiting(), { signal: controller.signal })
+    controller.abort()
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(sandbox.files.write('/etc/waiting', waiting())).rejects.toMatchObject({ details: { errno: 'EROFS' } })
+    const other = await scheduler.create({ language: 'bash' })
+    const written = other.files.write('waiting', waiting())
+    await Promise.all([expect(written).rejects.toMatchObject({ code: 'SANDBOX_CLOSED' }), other.close()])
+    const creating = new AbortController()
+    const created = scheduler.create({ language: 'bash', files: { a: waiting() }, signal: creating.signal })
+    creating.abort()
+    await expect(created).rejects.toMatchObject({ code: 'ABORTED' })
+    expect(await sandbox.files.exists('waiting')).toBe(false)
+  })
+
+  it('refuses what is no content', async () => {
+    async function* wrong(): AsyncGenerator<string> {
+      yield 7 as never
+    }
+    await expect(sandbox.files.write('wrong', wrong())).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(sandbox.files.write('wrong', 'x', { mtimeMs: true })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(sandbox.files.write('wrong', { hostPath: '/dev/zero' })).rejects.toMatchObject({
+      details: { errno: 'EINVAL' },
+    })
+    expect(await sandbox.files.exists('wrong')).toBe(false)
   })
 })
 

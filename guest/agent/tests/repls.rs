@@ -227,6 +227,37 @@ fn stopping_ends_the_run_and_those_that_wait_get_a_new_repl() {
 }
 
 #[test]
+fn stopping_ends_a_program_that_named_its_interpreter_too() {
+    let mut host = Host::start();
+    let params = json!({ "language": "bash", "context": "main", "code": "#!/bin/bash\necho up; sleep 60",
+        "stdoutLimit": 1000, "stderrLimit": 1000 });
+    let running = host.request("run", &params);
+    host.listen_until(running, |heard| heard.stdout == b"up\n");
+    let id = host.request("stop", &json!({ "language": "bash", "context": "main" }));
+    assert_eq!(host.finish(id).response.unwrap()["result"]["stopped"], true);
+    let result = host.finish(running).response.unwrap()["result"].clone();
+    assert_eq!((result["exitCode"].as_u64(), result["reason"].as_str()), (Some(137), Some("signal")));
+    host.close();
+}
+
+#[test]
+fn a_run_that_waits_behind_an_ending_repl_gets_its_own_output() {
+    let mut host = Host::start();
+    for _ in 0..20 {
+        let first = run_request(&mut host, "main", "echo first", 0);
+        host.finish(first);
+        // The stop and the runs arrive together: the runs wait while the old REPL goes.
+        let stop = host.request("stop", &json!({ "language": "python", "context": "main" }));
+        let second = run_request(&mut host, "main", "echo second", 0);
+        let third = run_request(&mut host, "main", "echo third", 0);
+        assert_eq!(text(&host.finish(second).stdout), "second\n");
+        assert_eq!(text(&host.finish(third).stdout), "third\n");
+        host.finish(stop);
+    }
+    host.close();
+}
+
+#[test]
 fn a_repl_stopped_while_it_starts_fails_no_run() {
     let mut host = Host::start();
     let start = host.request("start", &json!({ "language": "python", "context": "main" }));

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream'
-import { AbortedError } from '../../base/index.ts'
+import { AbortedError, untilAborted } from '../../base/index.ts'
 import type { StreamWriter } from '../../channel/index.ts'
 import { signalProgram, STREAMS, type Vm } from '../../vm/index.ts'
 import type { Lifetime } from '../lifetime.ts'
@@ -53,15 +53,21 @@ export class CommandHandle implements AsyncDisposable {
     }
   }
 
+  /** Bytes of output that went before anyone read them. */
+  get droppedBytes(): number {
+    return this.#parts.log.droppedBytes
+  }
+
   /**
    * Waits for the end of the program.
+   * @param options.signal ends the wait, not the program
    * @throws VmLostError, ProtocolError, SandboxClosedError when the sandbox ends first · AbortedError · what a callback threw
    */
-  async wait(): Promise<CommandResult> {
+  async wait(options: { readonly signal?: AbortSignal } = {}): Promise<CommandResult> {
     const { call, life, resultOf } = this.#parts
     const leave = life.enter()
     try {
-      return resultOf(await call.outcome)
+      return resultOf(await untilAborted(call.outcome, options.signal))
     } catch (error) {
       throw life.explain(error)
     } finally {

@@ -84,7 +84,9 @@ export function checkStartOptions(options: StartCommandOptions): void {
  */
 export function resolveCommand(command: unknown, options: CommandOptions): ResolvedCommand {
   const argv = typeof command === 'string' ? ['/bin/bash', '-c', checkArgument(command)] : checkArgv(command)
-  return { argv, cwd: resolveGuestPath(options.cwd ?? '.', 'cwd'), env: checkEnv(options.env, 'env') }
+  const cwd = resolveGuestPath(options.cwd ?? '.', 'cwd')
+  if (!cwd.isWellFormed()) throw new InvalidInputError('cwd: expected a path that is UTF-8', { field: 'cwd' })
+  return { argv, cwd, env: checkEnv(options.env, 'env') }
 }
 
 function checkArgv(command: unknown): readonly string[] {

@@ -1,7 +1,8 @@
 import { CapacityError, ProtocolError, VmLostError, withDeadline } from '../../base/index.ts'
-import { RequestRefusedError, type StreamWriter } from '../../channel/index.ts'
+import { RequestRefusedError } from '../../channel/index.ts'
 import { execProgram, STREAMS, type Vm } from '../../vm/index.ts'
 import type { Lifetime } from '../lifetime.ts'
+import { bytesOf, piecesUntil } from '../pieces.ts'
 import { type ProgramCall, type ProgramOutcome, startProgram } from '../program-call.ts'
 import { OUTPUT_LIMITS, type ProgramResult, programResult, type Source } from '../result.ts'
 import { CommandHandle, type CommandResult } from './command-handle.ts'
@@ -87,12 +88,17 @@ export class Commands {
     const log = new OutputLog()
     const timeoutMs = options.timeoutMs ?? 0
     return await life.busy(async () => {
+      let announced: number | undefined
       let announce: (pid: number) => void = () => undefined
       const started = new Promise<number>((resolve) => {
-        announce = resolve
+        announce = (pid) => {
+          announced = pid
+          resolve(pid)
+        }
       })
       const call = startProgram(vm, {
-        begin: () => execProgram(vm.channel, requestOf(resolved, undefined, timeoutMs), { onStarted: announce }),
+        begin: () =>
+          execProgram(vm.channel, requestOf(resolved, undefined, timeoutMs), { onStarted: (pid) => announce(pid) }),
         limits: { stdout: Infinity, stderr: Infinity },
         kept: OUTPUT_LIMITS,
         timeoutMs,
@@ -111,7 +117,10 @@ export class Commands {
       }
       // The program's end cannot overtake its start: an outcome that comes first is a failure.
       const early = call.outcome.then(() => {
-        throw new ProtocolError('The guest ended a program that it had not started', { rule: 'started' })
+        if (announced !== undefined) return announced
+        const error = new ProtocolError('The guest ended a program that it had not started', { rule: 'started' })
+        vm.end(error.message, error)
+        throw error
       })
       const pid = await withDeadline(Promise.race([started, early]), { timeoutMs: START_TIMEOUT_MS, onTimeout })
       const resultOf = (outcome: ProgramOutcome): ProgramResult => programResult(outcome, source, startedAt)
@@ -157,7 +166,7 @@ function logged(stream: 'stdout' | 'stderr', log: OutputLog, options: CommandOpt
 
 /** The request was checked here, so what the guest refuses is for want of processes or memory. */
 function explainRefusal(error: unknown): CapacityError | undefined {
-  if (!(error instanceof RequestRefusedError)) return undefined
+  if (!(error instanceof RequestRefusedError) || error.refusal !== 'spawn') return undefined
   return new CapacityError(
     `The guest cannot start another program: ${error.message}`,
     { waitedMs: 0 },
@@ -169,14 +178,10 @@ function explainRefusal(error: unknown): CapacityError | undefined {
 async function feed(call: ProgramCall<ProgramOutcome['end']>, input: RunCommandOptions['stdin']): Promise<void> {
   const writer = call.exchange.writable(STREAMS.stdin)
   try {
-    if (typeof input === 'string' || input instanceof Uint8Array) await write(writer, input)
-    else if (input !== undefined) {
-      const source = input[Symbol.asyncIterator]()
-      // A source that waits for its own next chunk must not outlive the program.
-      void call.finished.then(async () => await source.return?.()).catch(() => undefined)
-      for await (const chunk of { [Symbol.asyncIterator]: () => source }) {
-        if (!(await write(writer, chunk))) return
-      }
+    for await (const piece of piecesUntil(piecesOf(input), call.outcome)) {
+      const bytes = bytesOf(piece, 'stdin')
+      // That the program, or its VM, has ended is told by the call's outcome.
+      if (!(await writer.write(bytes).catch(() => false))) return
     }
     writer.end()
   } catch (error) {
@@ -184,8 +189,7 @@ async function feed(call: ProgramCall<ProgramOutcome['end']>, input: RunCommandO
   }
 }
 
-/** False when the program, or its VM, has ended: that is told by the call's outcome. */
-async function write(writer: StreamWriter, chunk: string | Uint8Array): Promise<boolean> {
-  const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-  return await writer.write(bytes).catch(() => false)
+async function* piecesOf(input: RunCommandOptions['stdin']): AsyncGenerator<unknown, void, undefined> {
+  if (typeof input === 'string' || input instanceof Uint8Array) yield input
+  else if (input !== undefined) yield* input
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { open, readdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { errnoOf, InvalidInputError } from '../../base/index.ts'
 import { fileError, hostFileError } from './file-error.ts'
 import type { FileInfo } from './file-info.ts'
@@ -30,7 +30,7 @@ async function downloadFile(host: FileHost, info: FileInfo, hostPath: string, op
   const { maxBytes, times = false, signal } = options
   const place = resolve(hostPath)
   // Beside its place, so that it gets there whole by a rename.
-  const part = join(dirname(place), `.${basename(place).slice(0, 100)}.${randomBytes(6).toString('hex')}`)
+  const part = join(dirname(place), `.exec-sandbox-${randomBytes(6).toString('hex')}`)
   let bytes = 0
   try {
     await using file = await open(part, 'wx', info.mode & 0o777)

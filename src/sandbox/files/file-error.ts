@@ -34,7 +34,8 @@ export function toolError(
 
 /** The guest had no room for the process of its file tool. */
 export function refusalError(doing: string, path: string, error: unknown): FileError | undefined {
-  return error instanceof RequestRefusedError ? fileError(doing, path, 'EAGAIN', error) : undefined
+  const isFull = error instanceof RequestRefusedError && error.refusal === 'spawn'
+  return isFull ? fileError(doing, path, 'EAGAIN', error) : undefined
 }
 
 /** The error of a file of the host. */

@@ -71,6 +71,22 @@ export function parseFileInfo(line: string, directory: string): FileInfo {
   }
 }
 
+/** As many as a listing may have: each costs some hundred bytes here. */
+const MAX_ENTRIES = 200_000
+
+/** Reads the lines of a listing, one after the other: a guest may send a million of nothing. */
+export function parseListing(text: string, directory: string): FileInfo[] {
+  const entries: FileInfo[] = []
+  for (let start = 0, end = text.indexOf('\n'); end !== -1; start = end + 1, end = text.indexOf('\n', start)) {
+    if (entries.length === MAX_ENTRIES) {
+      const message = `Cannot list ${directory}: expected at most ${MAX_ENTRIES} entries (EOVERFLOW)`
+      throw new FileError(message, { path: directory, errno: 'EOVERFLOW' })
+    }
+    entries.push(parseFileInfo(text.slice(start, end), directory))
+  }
+  return entries
+}
+
 /** The error of an answer that the tool itself never gives: somebody in the guest has meddled with it. */
 export function unreadable(path: string): FileError {
   return new FileError(`Cannot read what the guest says of ${path} (EPROTO)`, { path, errno: 'EPROTO' })

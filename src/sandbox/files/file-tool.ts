@@ -1,4 +1,4 @@
-import { withDeadline } from '../../base/index.ts'
+import { VmLostError, withDeadline } from '../../base/index.ts'
 import type { Exchange } from '../../channel/index.ts'
 import { type ExecEnd, type ExecRequest, execProgram, STREAMS, type Vm } from '../../vm/index.ts'
 import { encodeGuestPath, HOME } from '../guest-path.ts'
@@ -20,6 +20,9 @@ const OPERATION_TIMEOUT_MS = 120_000
 
 /** Milliseconds in which a transfer moves at least something; a guest that is starved under emulation moves slowly. */
 const STALL_TIMEOUT_MS = 60_000
+
+/** Sent under one deadline: a few windows of credit. */
+const BLOCK_BYTES = 1_048_576
 
 export interface FileHost {
   readonly vm: Vm
@@ -90,9 +93,22 @@ export class Transfer {
     void this.#exchange.settled.then(this.#leave)
   }
 
+  /** Resolves when there is nothing more to do for it: it has ended, or the caller has given it up. */
+  get over(): Promise<void> {
+    return this.#exchange.response.then(
+      () => undefined,
+      () => undefined,
+    )
+  }
+
   /** Sends content; false when the tool takes no more, which `finish` explains. */
   async write(chunk: Uint8Array): Promise<boolean> {
-    return await this.#turnOfGuest(this.#exchange.writable(STREAMS.stdin).write(chunk))
+    const writer = this.#exchange.writable(STREAMS.stdin)
+    // Each block has a deadline of its own: a large chunk through a slow guest takes its time.
+    for (let done = 0; done < chunk.byteLength; done += BLOCK_BYTES) {
+      if (!(await this.#turnOfGuest(writer.write(chunk.subarray(done, done + BLOCK_BYTES))))) return false
+    }
+    return true
   }
 
   /** There is no more content to send. */
@@ -130,7 +146,7 @@ export class Transfer {
     const onTimeout = (): Error => {
       const reason = `it did not go on with a transfer for ${STALL_TIMEOUT_MS / 1000} s`
       vm.end(reason)
-      return new Error(reason)
+      return new VmLostError(`The VM ended: ${reason}`, { dispatched: true })
     }
     try {
       return await withDeadline(promise, { timeoutMs: STALL_TIMEOUT_MS, onTimeout })

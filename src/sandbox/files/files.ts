@@ -3,7 +3,7 @@ import { FileError } from '../../base/index.ts'
 import { resolveGuestPath } from '../guest-path.ts'
 import { type FileContent, resolveContent } from './content.ts'
 import { download } from './download.ts'
-import { type FileInfo, parseFileInfo } from './file-info.ts'
+import { type FileInfo, parseFileInfo, parseListing } from './file-info.ts'
 import {
   checkFileOptions,
   checkMode,
@@ -103,8 +103,7 @@ export class SandboxFiles {
     const { depth = 1, signal } = options
     const directory = resolveGuestPath(path)
     const text = await this.#ask('list', directory, { depth }, signal)
-    const lines = text.split('\n').filter((line) => line !== '')
-    return lines.map((line) => parseFileInfo(line, directory))
+    return parseListing(text, directory)
   }
 
   /** @throws FileError: ENOENT, ENOTDIR, EACCES */

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { chmod, lstat, mkdir, mkdtemp, open, readdir, readlink, rename, rm, symlink, utimes } from 'node:fs/promises'
-import { basename, dirname, join, posix, resolve } from 'node:path'
+import { dirname, join, posix, resolve } from 'node:path'
 import { FileError } from '../../base/index.ts'
 import { fileError } from './file-error.ts'
 import { unreadable } from './file-info.ts'
@@ -19,6 +19,8 @@ export interface TreeCopy {
 /** As many as a tree may have; the whole list of what a download has made is kept until its end. */
 const MAX_ENTRIES = 100_000
 const MAX_SKIPPED = 100
+/** Bytes of all names and targets of links together: they are kept until the end, and no real tree has so many. */
+const MAX_NAME_BYTES = 33_554_432
 
 /** Bytes read of a file at a time, and gathered before they are sent. */
 const BLOCK_BYTES = 262_144
@@ -135,7 +137,7 @@ export interface ReceiveOptions {
  */
 export async function receiveTree(reader: TreeReader, target: string, options: ReceiveOptions): Promise<TreeCopy> {
   const place = resolve(target)
-  const work = await mkdtemp(join(dirname(place), `.${basename(place).slice(0, 100)}.`))
+  const work = await mkdtemp(join(dirname(place), '.exec-sandbox-'))
   try {
     const root = join(work, 'tree')
     const copy = await new TreeReceiver(reader, root, options).receive()
@@ -157,6 +159,7 @@ class TreeReceiver {
   readonly #links = new Map<string, Buffer>()
   readonly #skipped: string[] = []
   #entries = 0
+  #nameBytes = 0
   #bytes = 0
 
   constructor(reader: TreeReader, root: string, options: ReceiveOptions) {
@@ -183,6 +186,8 @@ class TreeReceiver {
 
   async #make(entry: TreeEntry): Promise<void> {
     const path = Buffer.from(entry.path, 'base64').toString('latin1')
+    this.#nameBytes += entry.path.length + (entry.type === 'symlink' ? entry.target.length : 0)
+    if (this.#nameBytes > MAX_NAME_BYTES) throw tooMany(this.#root)
     // The root comes first, and is a directory; everything else stands in a directory that has come.
     const isPlaced =
       this.#entries === 1

@@ -1,6 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { hostFileError } from './file-error.ts'
+import { InvalidInputError } from '../../base/index.ts'
+import { bytesOf, piecesUntil } from '../pieces.ts'
+import { fileError, hostFileError } from './file-error.ts'
 import { type FileInfo, parseFileInfo } from './file-info.ts'
 import type { ResolvedContent } from './content.ts'
 import type { WriteOptions } from './file-options.ts'
@@ -31,7 +33,15 @@ export async function writeContent(
   options: WriteOptions,
 ): Promise<FileInfo> {
   if (content.kind === 'host') return await writeFromHost(host, path, content.hostPath, options)
-  const mtimeMs = typeof options.mtimeMs === 'number' ? options.mtimeMs : null
+  if (options.mtimeMs === true) {
+    throw new InvalidInputError(
+      'mtimeMs: true takes the time of a file of the host; expected a number for other content',
+      {
+        field: 'mtimeMs',
+      },
+    )
+  }
+  const mtimeMs = options.mtimeMs ?? null
   const size = content.kind === 'bytes' ? content.bytes.byteLength : null
   const open = (): Chunks => (content.kind === 'bytes' ? once(content.bytes) : content.chunks)
   return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse: false }, options.signal)
@@ -41,9 +51,11 @@ async function writeFromHost(host: FileHost, path: string, hostPath: string, opt
   try {
     const facts = await stat(hostPath)
     if (facts.isDirectory()) return await writeTree(host, path, hostPath, options)
+    // A pipe or device may have no end, and to open one may take for ever; whoever means it passes a stream of it.
+    if (!facts.isFile()) throw fileError(`read ${hostPath}, which is no regular file or directory`, hostPath, 'EINVAL')
     const mtimeMs = options.mtimeMs === true ? facts.mtimeMs : (options.mtimeMs ?? null)
-    const sparse = facts.isFile() && facts.blocks * 512 < facts.size
-    const size = facts.isFile() ? facts.size : null
+    const sparse = facts.blocks * 512 < facts.size
+    const { size } = facts
     const open = (): Chunks => createReadStream(hostPath, { highWaterMark: BLOCK_BYTES })
     return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse }, options.signal)
   } catch (error) {
@@ -67,9 +79,8 @@ async function writeFile(
   } as const
   return parseFileInfo(
     await transferred(new Transfer(host, operation), async (transfer) => {
-      for await (const chunk of open()) {
-        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-        if (!(await transfer.write(bytes))) return
+      for await (const piece of piecesUntil(open(), transfer.over)) {
+        if (!(await transfer.write(bytesOf(piece, 'content')))) return
       }
     }),
     '/',

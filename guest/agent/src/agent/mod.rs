@@ -30,7 +30,7 @@ use poller::{Event, Interest, Owner, Part, Poller, Watched};
 use port::Port;
 pub use port::PortError;
 use program::Program;
-use requests::Stopped;
+use requests::{Stopped, Stopping};
 use resume::Resuming;
 use run::Run;
 use rustix::process::Pid;
@@ -58,8 +58,7 @@ enum Exchange {
     Program(Box<Program>),
     Run(Box<Run>),
     Start(ContextKey),
-    /// Waits for the end of the REPL with this serial number.
-    Stop(u32),
+    Stop(Stopping),
     Resume(Resuming),
 }
 
@@ -249,7 +248,7 @@ impl Agent {
             Exchange::Program(program) => program.is_finished().then_some(*id),
             Exchange::Run(run) => run.is_finished().then_some(*id),
             Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
-            Exchange::Stop(serial) => self.key_of(*serial).is_none().then_some(*id),
+            Exchange::Stop(stopping) => self.is_stopped(stopping).then_some(*id),
             Exchange::Start(_) => None,
         });
         let finished: Vec<u32> = finished.collect();

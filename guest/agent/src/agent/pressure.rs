@@ -4,6 +4,7 @@ use super::ladder::SIGKILL;
 use super::Agent;
 use crate::console;
 use crate::process::pressure::{is_exhausted, largest_process};
+use crate::process::tree::is_alive;
 use crate::sys::signals::signal_process;
 
 impl Agent {
@@ -12,7 +13,7 @@ impl Agent {
     pub(super) fn relieve_pressure(&mut self) {
         let kills = self.oom.kills();
         let kernel_acts = kills != std::mem::replace(&mut self.kills_seen, kills);
-        if kernel_acts || !is_exhausted() || self.victim.is_some_and(|victim| signal_process(victim, 0)) {
+        if kernel_acts || !is_exhausted() || self.victim.is_some_and(is_alive) {
             return;
         }
         let Some(pid) = largest_process() else { return };

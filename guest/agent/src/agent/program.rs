@@ -184,6 +184,11 @@ impl Program {
     }
 
     #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    #[must_use]
     pub fn is_finished(&self) -> bool {
         self.exit.is_some() && self.outputs.iter().all(Output::is_done)
     }

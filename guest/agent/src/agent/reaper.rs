@@ -27,7 +27,7 @@ impl Agent {
             match owner {
                 Some(Owner::Exchange(id)) => {
                     if let Some(Exchange::Program(program)) = self.exchanges.get(&id) {
-                        if program.takes_group_along(was_victim) || self.leaves_a_crowd() {
+                        if program.takes_group_along(was_victim) || self.leaves_a_crowd(pid) {
                             let _ = signal_group(pid, SIGKILL);
                         }
                     }

@@ -179,7 +179,7 @@ impl Agent {
         let Some(repl) = &mut context.repl else {
             return Ok(());
         };
-        let mut reported = false;
+        let mut reported = None;
         match (repl.phase, message) {
             (Phase::Starting { .. }, Message::Ready) => {
                 repl.phase = Phase::Idle;
@@ -204,7 +204,7 @@ impl Agent {
                     Report::Done(code) => {
                         repl.phase = Phase::Idle;
                         run.reported(code, self.oom.kills(), repl);
-                        reported = true;
+                        reported = Some(repl.pid);
                     }
                 }
             }
@@ -216,7 +216,7 @@ impl Agent {
         if repl.phase == Phase::Idle && repl.reseed_due {
             repl.reseed(&self.environment);
         }
-        if reported && self.leaves_a_crowd() {
+        if reported.is_some_and(|pid| self.leaves_a_crowd(pid)) {
             self.condemn(key, "the program left a crowd of processes");
         }
         Ok(())

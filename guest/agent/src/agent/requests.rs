@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::context::{Context, ContextKey};
 use super::ending::ProgramEnd;
+use super::ladder::SIGKILL;
 use super::live_repl::Phase;
 use super::poller::Owner;
 use super::program::{Plan, Program, Script};
@@ -37,6 +38,14 @@ pub(super) struct GuestTime {
 pub(super) struct Started {
     pub pid: i32,
     pub spawn_ms: f64,
+}
+
+/// What a `stop` waits for the end of.
+pub(super) struct Stopping {
+    /// By serial number.
+    repl: Option<u32>,
+    /// By exchange id.
+    program: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -190,23 +199,26 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends the REPL of a context: a run in it ends by the signal, runs that wait get a new one. Nothing is lost that the
-    /// host did not mean to lose, so no later result tells of it.
+    /// Ends what a context has: its REPL, and a `#!` program whose turn it is. A run in it ends by the signal, runs that wait
+    /// get a new REPL. Nothing is lost that the host did not mean to lose, so no later result tells of it.
     fn stop(&mut self, id: u32, request: request::Stop) {
         let key = ContextKey { language: request.language, name: request.context };
-        let Some(context) = self.contexts.get_mut(&key) else {
+        let program = self.contexts.get(&key).and_then(|context| context.active).filter(|active| {
+            // Its group: what is in others has its own life, as after any end.
+            matches!(self.exchanges.get(active), Some(Exchange::Program(program)) if program.signal(SIGKILL))
+        });
+        let repl = self.contexts.get_mut(&key).and_then(|context| {
+            context.lost = false;
+            context.repl.as_ref().map(|repl| repl.serial)
+        });
+        if program.is_none() && repl.is_none() {
             return self.port.respond(id, &Ok(Stopped { stopped: false }));
-        };
-        context.lost = false;
-        let Some(repl) = &context.repl else {
-            return self.port.respond(id, &Ok(Stopped { stopped: false }));
-        };
-        let serial = repl.serial;
+        }
         self.condemn(&key, "the host stopped it");
         if let Some(repl) = self.contexts.get_mut(&key).and_then(|context| context.repl.as_mut()) {
             repl.loss_told = true;
         }
-        self.exchanges.insert(id, Exchange::Stop(serial));
+        self.exchanges.insert(id, Exchange::Stop(Stopping { repl, program }));
     }
 
     /// Runs code that names its interpreter, in the turn of its context.
@@ -230,6 +242,15 @@ impl Agent {
             kills_before: self.oom.kills(),
         };
         self.launch_program(plan, &argv, &run.request.env, Stdin::Null)
+    }
+
+    pub(super) fn is_stopped(&self, stopping: &Stopping) -> bool {
+        stopping.repl.is_none_or(|serial| self.key_of(serial).is_none())
+            && stopping.program.is_none_or(|id| match self.exchanges.get(&id) {
+                // What it has printed waits for the host, its end does not.
+                Some(Exchange::Program(program)) => program.has_ended(),
+                _ => true,
+            })
     }
 
     pub(super) fn cancel(&mut self, id: u32) {

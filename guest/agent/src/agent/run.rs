@@ -208,8 +208,11 @@ impl Run {
         });
     }
 
-    /// True when something moved.
+    /// True when something moved. What comes while the run waits for a REPL comes from one that is ending.
     pub fn pump_output(&mut self, part: Part, repl: &LiveRepl, port: &mut Port) -> bool {
+        if !self.has_begun() {
+            return false;
+        }
         let index = usize::from(part == Part::Stderr);
         match (self.outputs.get_mut(index), repl.pipes.get(index)) {
             (Some(output), Some(pipe)) => output.pump(pipe, port),

@@ -20,6 +20,7 @@ struct Entry {
     pid: i32,
     parent: i32,
     group: i32,
+    threads: u64,
     /// Since the boot.
     started: Duration,
 }
@@ -50,11 +51,37 @@ impl Tree {
             .collect()
     }
 
-    /// Processes that descend from none of `roots`: their parents have ended.
+    /// Processes that descend from no root: their parents have ended.
     #[must_use]
     pub fn strays(&self, is_root: impl Fn(i32) -> bool) -> Vec<i32> {
-        let strays = self.entries.values().filter(|entry| !self.descends(entry, &is_root));
-        strays.map(|entry| entry.pid).collect()
+        self.stray_entries(is_root).map(|entry| entry.pid).collect()
+    }
+
+    /// Threads of these.
+    #[must_use]
+    pub fn stray_tasks(&self, is_root: impl Fn(i32) -> bool) -> u64 {
+        self.stray_entries(is_root).map(|entry| entry.threads).sum()
+    }
+
+    /// `root`, what descends from it, and what is left of its process group.
+    #[must_use]
+    pub fn members_of(&self, root: Pid) -> Vec<i32> {
+        self.member_entries(root).map(|entry| entry.pid).collect()
+    }
+
+    /// Threads of these.
+    #[must_use]
+    pub fn tasks_of(&self, root: Pid) -> u64 {
+        self.member_entries(root).map(|entry| entry.threads).sum()
+    }
+
+    fn stray_entries(&self, is_root: impl Fn(i32) -> bool) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(move |entry| !self.descends(entry, &is_root))
+    }
+
+    fn member_entries(&self, root: Pid) -> impl Iterator<Item = &Entry> {
+        let root = root.as_raw_nonzero().get();
+        self.entries.values().filter(move |entry| entry.group == root || self.descends(entry, |pid| pid == root))
     }
 
     /// Whether the process or an ancestor of it is a root. Processes that come and go while /proc is read make no circle
@@ -72,6 +99,15 @@ impl Tree {
     }
 }
 
+/// Whether the process runs still, and is no zombie that its parent has not looked at.
+#[must_use]
+pub fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let name_end = stat.iter().rposition(|byte| *byte == b')');
+    let state = name_end.and_then(|end| stat.get(end + 2));
+    state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
+}
+
 /// Sends a signal to the process groups of what `root` has started since then, other than its own.
 pub fn signal_groups_below(root: Pid, signal: i32, since: Duration) {
     for group in Tree::read().groups_below(root.as_raw_nonzero().get(), since) {
@@ -87,19 +123,22 @@ fn parse(pid: i32, stat: &[u8]) -> Option<Entry> {
     let mut fields = rest.split_ascii_whitespace().skip(1);
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    // Field 22, of which 4 and 5 have been taken.
-    let ticks: u32 = fields.nth(16)?.parse().ok()?;
-    Some(Entry { pid, parent, group, started: TICK * ticks })
+    // Field 20, of which 4 and 5 have been taken, and field 22.
+    let threads = fields.nth(14)?.parse().ok()?;
+    let ticks: u32 = fields.nth(1)?.parse().ok()?;
+    Some(Entry { pid, parent, group, threads, started: TICK * ticks })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use rustix::process::Pid;
+
     use super::{parse, Entry, Tree};
 
     fn entry(pid: i32, parent: i32, group: i32, milliseconds: u64) -> Entry {
-        Entry { pid, parent, group, started: Duration::from_millis(milliseconds) }
+        Entry { pid, parent, group, threads: 2, started: Duration::from_millis(milliseconds) }
     }
 
     fn tree(entries: &[Entry]) -> Tree {
@@ -108,7 +147,7 @@ mod tests {
 
     #[test]
     fn stat_is_read_whatever_the_name_holds() {
-        let stat = b"71 (a) 1 2) S 10 71 70 0 -1 4194560 100 2 3 4 10 20 30 40 20 0 1 0 1234 8192000 25 99 1";
+        let stat = b"71 (a) 1 2) S 10 71 70 0 -1 4194560 100 2 3 4 10 20 30 40 20 0 2 0 1234 8192000 25 99 1";
         assert_eq!(parse(71, stat), Some(entry(71, 10, 71, 12_340)));
         assert_eq!(parse(71, b"71 (a) S 1"), None);
     }
@@ -133,6 +172,10 @@ mod tests {
         let mut strays = all.strays(|pid| pid == 10);
         strays.sort_unstable();
         assert_eq!(strays, [20, 21]);
+        assert_eq!(all.stray_tasks(|pid| pid == 10), 4);
+        let left = tree(&[entry(11, 1, 10, 0), entry(12, 11, 12, 0), entry(20, 1, 20, 0)]);
+        assert_eq!(left.members_of(Pid::from_raw(10).unwrap()), [11], "its group, though it has ended itself");
+        assert_eq!(all.tasks_of(Pid::from_raw(10).unwrap()), 4);
         assert!(tree(&[entry(30, 31, 0, 0), entry(31, 30, 0, 0)]).groups_below(10, Duration::ZERO).is_empty());
     }
 
