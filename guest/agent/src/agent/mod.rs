@@ -15,6 +15,7 @@ mod reaper;
 mod repls;
 mod requests;
 mod resume;
+mod room;
 mod run;
 mod stdin;
 
