@@ -46,6 +46,26 @@ describe('a stream from the guest', () => {
     await Promise.all([sent, exchange.response])
   })
 
+  test('has a wider window once it is read, and no wider one', async () => {
+    await using pair = await openPair()
+    const exchange = pair.channel.exchange('run', {}, { label: 'run', receive: [1], result: ANY })
+    exchange.widen(1, 1_048_576)
+    await pair.peer.next('REQUEST')
+    for (let index = 0; index < 4; index += 1) pair.peer.data(1, 1, Buffer.alloc(DATA_LIMIT_BYTES))
+    await roundTrip(pair)
+    expect(pair.peer.heard.filter(({ header }) => header.type === 'CREDIT')).toEqual([])
+    for (let read = 0; read < DATA_LIMIT_BYTES; ) read += (await exchange.readable(1).next()).value?.byteLength ?? 0
+    const granted = (await pair.peer.next('CREDIT')).payload.readUInt32LE()
+    expect(granted).toBeGreaterThanOrEqual(1_048_576 - INITIAL_CREDIT_BYTES + DATA_LIMIT_BYTES)
+    expect(granted).toBeLessThanOrEqual(1_048_576)
+    for (let rest = granted; rest > 0; rest -= DATA_LIMIT_BYTES) {
+      pair.peer.data(1, 1, Buffer.alloc(Math.min(rest, DATA_LIMIT_BYTES)))
+    }
+    await roundTrip(pair)
+    pair.peer.data(1, 1, Buffer.alloc(1))
+    await expect(exchange.response).rejects.toMatchObject({ details: { rule: 'credit' } })
+  })
+
   test('that nobody reads gets no credit and stalls nothing else', async () => {
     await using pair = await openPair()
     const unread = pair.channel.exchange('run', {}, { label: 'unread', receive: [1, 2], result: ANY })

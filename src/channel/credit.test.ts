@@ -1,6 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bookConsumed, bookGrant, bookReceived, openReceiveAccount, openSendAccount, spendCredit } from './credit.ts'
+import {
+  bookConsumed,
+  bookGrant,
+  bookReceived,
+  openReceiveAccount,
+  openSendAccount,
+  spendCredit,
+  widenWindow,
+} from './credit.ts'
 import { HIGHEST_CREDIT_BYTES, INITIAL_CREDIT_BYTES } from './wire.ts'
 
 /** What happens to one stream: the sender wants to send, the consumer takes, the grants under way arrive. */
@@ -10,12 +18,16 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant('deliver' as const), bytes: fc.constant(0) }),
 )
 
+/** How wide a window is meant to be: as it opens, or wider. */
+const window = fc.constantFrom(INITIAL_CREDIT_BYTES, 300_001, 1_048_576)
+
 describe('credit', () => {
   test('is never exceeded, and never lost, under any schedule', () => {
     fc.assert(
-      fc.property(fc.array(action, { maxLength: 200 }), (schedule) => {
+      fc.property(fc.array(action, { maxLength: 200 }), window, (schedule, wanted) => {
         const sender = openSendAccount()
         const receiver = openReceiveAccount(Infinity)
+        widenWindow(receiver, wanted)
         const grants: number[] = []
         let waiting = 0
         for (const { kind, bytes } of schedule) {
@@ -33,9 +45,9 @@ describe('credit', () => {
             if (grant !== undefined) expect(bookGrant(sender, grant)).toBeUndefined()
           }
           const underWay = grants.reduce((sum, each) => sum + each, 0)
-          expect(waiting).toBeLessThanOrEqual(INITIAL_CREDIT_BYTES)
+          expect(waiting).toBeLessThanOrEqual(wanted)
           expect(sender.credit + underWay).toBe(receiver.window)
-          expect(receiver.window + waiting + receiver.owed).toBe(INITIAL_CREDIT_BYTES)
+          expect(receiver.window + waiting + receiver.owed + receiver.wider).toBe(wanted)
         }
       }),
     )
@@ -43,8 +55,9 @@ describe('credit', () => {
 
   test('always lets a sender go on whose consumer has taken everything', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 65_536 }), { maxLength: 100 }), (sizes) => {
+      fc.property(fc.array(fc.integer({ min: 1, max: 65_536 }), { maxLength: 100 }), window, (sizes, wanted) => {
         const receiver = openReceiveAccount(Infinity)
+        widenWindow(receiver, wanted)
         for (const size of sizes) {
           expect(bookReceived(receiver, size)).toBeUndefined()
           bookConsumed(receiver, size)
@@ -52,6 +65,20 @@ describe('credit', () => {
         }
       }),
     )
+  })
+
+  test('a window is widened by its first grant, and not before', () => {
+    const receiver = openReceiveAccount(Infinity)
+    widenWindow(receiver, 1_048_576)
+    expect(receiver.window).toBe(INITIAL_CREDIT_BYTES)
+    expect(bookReceived(receiver, 100_000)).toBeUndefined()
+    expect(bookConsumed(receiver, 10_000)).toBe(0)
+    expect(bookConsumed(receiver, 90_000)).toBe(100_000 + 1_048_576 - INITIAL_CREDIT_BYTES)
+    expect(receiver.window).toBe(1_048_576)
+    // From here on a grant is worth a quarter of the wide window.
+    expect(bookReceived(receiver, 300_000)).toBeUndefined()
+    expect(bookConsumed(receiver, 262_143)).toBe(0)
+    expect(bookConsumed(receiver, 1)).toBe(262_144)
   })
 
   test('refuses what goes beyond the window or the limit, and then books nothing', () => {

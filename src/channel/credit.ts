@@ -2,10 +2,10 @@ import type { Rule } from './violation.ts'
 import { HIGHEST_CREDIT_BYTES, INITIAL_CREDIT_BYTES } from './wire.ts'
 
 /**
- * A grant is sent once this much has been taken by the consumer: a quarter of the window, so that a sender whose
- * consumer keeps up never waits, and CREDIT frames stay rare.
+ * A grant is sent once the consumer has taken this part of the window, so that a sender whose consumer keeps up never
+ * waits, and CREDIT frames stay rare.
  */
-const GRANT_BYTES = INITIAL_CREDIT_BYTES / 4
+const GRANT_SHARE = 1 / 4
 
 /** The receiver's book of one stream. */
 export interface ReceiveAccount {
@@ -13,6 +13,10 @@ export interface ReceiveAccount {
   window: number
   /** Bytes taken by the consumer and not yet granted again. */
   owed: number
+  /** Bytes that the next grant adds to the window. */
+  wider: number
+  /** Bytes owed that are worth a grant. */
+  portion: number
   /** Bytes received since the stream began. */
   received: number
   /** Bytes that the stream may carry in all. */
@@ -21,7 +25,13 @@ export interface ReceiveAccount {
 
 /** @param limit bytes that the stream may carry in all; Infinity for any number */
 export function openReceiveAccount(limit: number): ReceiveAccount {
-  return { window: INITIAL_CREDIT_BYTES, owed: 0, received: 0, limit }
+  const portion = INITIAL_CREDIT_BYTES * GRANT_SHARE
+  return { window: INITIAL_CREDIT_BYTES, owed: 0, wider: 0, portion, received: 0, limit }
+}
+
+/** From the next grant on the window is `bytes` wide: until the consumer has taken something, there is no use for that. */
+export function widenWindow(account: ReceiveAccount, bytes: number): void {
+  account.wider = Math.max(0, bytes - INITIAL_CREDIT_BYTES)
 }
 
 /** Books a DATA frame of `bytes`; says which rule it breaks, and then books nothing. */
@@ -36,9 +46,11 @@ export function bookReceived(account: ReceiveAccount, bytes: number): Rule | und
 /** Books `bytes` as taken by the consumer and returns what to grant now: 0 while it is not worth a frame. */
 export function bookConsumed(account: ReceiveAccount, bytes: number): number {
   account.owed += bytes
-  if (account.owed < GRANT_BYTES) return 0
-  const grant = account.owed
+  if (account.owed < account.portion) return 0
+  const grant = account.owed + account.wider
+  account.portion += account.wider * GRANT_SHARE
   account.owed = 0
+  account.wider = 0
   account.window += grant
   return grant
 }

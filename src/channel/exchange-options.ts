@@ -59,6 +59,11 @@ export interface Exchange<T> {
    * slows this stream and no other. Leaving the loop drops the rest. Never keep many small chunks: copy or decode them.
    */
   readable(stream: number): AsyncIterableIterator<Uint8Array, undefined>
+  /**
+   * Lets a stream of `receive` have a window of `bytes`, which must be more than it opens with, once its reader has begun
+   * to take from it: for content, where a sender that waits for credit costs more than the memory. To be called once.
+   */
+  widen(stream: number, bytes: number): void
   /** The writer of a stream of `send`. */
   writable(stream: number): StreamWriter
   /** Asks the guest to end soon. The response still comes; the caller must read on for it to get through. */

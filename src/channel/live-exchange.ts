@@ -1,6 +1,6 @@
 import { abortedError } from '../base/index.ts'
 import { at, type CallSite } from './call-site.ts'
-import { bookConsumed, bookReceived, openReceiveAccount, type ReceiveAccount } from './credit.ts'
+import { bookConsumed, bookReceived, openReceiveAccount, type ReceiveAccount, widenWindow } from './credit.ts'
 import type { Exchange, ExchangeOptions, ReceiveStream, StreamWriter } from './exchange-options.ts'
 import { type ExchangeInput, type ExchangePhase, FIRST_PHASE, isOpenToGuest, nextStep } from './exchange-phase.ts'
 import { checkGuest, parseEvent, parseResponse } from './guest-json.ts'
@@ -87,9 +87,11 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
   }
 
   readable(stream: number): AsyncIterableIterator<Uint8Array, undefined> {
-    const receiver = this.#receivers.get(stream)
-    if (receiver === undefined) throw new RangeError(`${this.#options.label} has no stream ${stream} to read`)
-    return receiver.inbound
+    return this.#toRead(stream).inbound
+  }
+
+  widen(stream: number, bytes: number): void {
+    widenWindow(this.#toRead(stream).account, bytes)
   }
 
   writable(stream: number): StreamWriter {
@@ -223,6 +225,14 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
     this.#receivers.set(stream, receiver)
   }
 
+  /** What a caller of ours may read. */
+  #toRead(stream: number): Receiver {
+    const receiver = this.#receivers.get(stream)
+    if (receiver === undefined) throw new RangeError(`${this.#options.label} has no stream ${stream} to read`)
+    return receiver
+  }
+
+  /** What the guest may send. */
   #receiver(stream: number, type: 'DATA' | 'END'): Receiver {
     const receiver = this.#receivers.get(stream)
     if (receiver === undefined) {

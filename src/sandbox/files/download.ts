@@ -6,6 +6,7 @@ import { fileError, hostFileError } from './file-error.ts'
 import type { FileInfo } from './file-info.ts'
 import type { DownloadOptions } from './file-options.ts'
 import { type FileHost, toolPath, Transfer } from './file-tool.ts'
+import { BlockWriter } from './host-file.ts'
 import { receiveTree, type TreeCopy } from './host-tree.ts'
 import { content } from './read.ts'
 import { TreeReader } from './tree-stream.ts'
@@ -34,10 +35,12 @@ async function downloadFile(host: FileHost, info: FileInfo, hostPath: string, op
   let bytes = 0
   try {
     await using file = await open(part, 'wx', info.mode & 0o777)
+    const writer = new BlockWriter(file)
     for await (const piece of content(host, { path: info.path, maxBytes, signal })) {
       bytes += piece.byteLength
-      for (let done = 0; done < piece.byteLength; ) done += (await file.write(piece, done)).bytesWritten
+      await writer.write(piece)
     }
+    await writer.finish()
     if (times) await file.utimes(info.mtimeMs / 1000, info.mtimeMs / 1000)
     await rename(part, place)
   } catch (error) {

@@ -24,6 +24,12 @@ const STALL_TIMEOUT_MS = 60_000
 /** Sent under one deadline: a few windows of credit. */
 const BLOCK_BYTES = 1_048_576
 
+/**
+ * What the guest may send ahead of us: four times as much as on other streams, so that it seldom waits for our word. It
+ * bounds what a transfer holds of content that its reader has not taken.
+ */
+const CONTENT_WINDOW_BYTES = 1_048_576
+
 export interface FileHost {
   readonly vm: Vm
   readonly life: Lifetime
@@ -86,6 +92,7 @@ export class Transfer {
     this.#operation = operation
     this.#leave = life.enter()
     this.#exchange = execProgram(vm.channel, requestOf(operation, 0, 0), { signal: operation.signal })
+    this.#exchange.widen(STREAMS.stdout, CONTENT_WINDOW_BYTES)
     this.#content = this.#exchange.readable(STREAMS.stdout)
     this.#complaint = collectText(this.#exchange.readable(STREAMS.stderr))
     // It is awaited only at the end; until then its failure is told by the other streams.

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { InvalidInputError } from '../../base/index.ts'
 import { bytesOf, piecesUntil } from '../pieces.ts'
@@ -7,10 +6,8 @@ import { type FileInfo, parseFileInfo } from './file-info.ts'
 import type { ResolvedContent } from './content.ts'
 import type { WriteOptions } from './file-options.ts'
 import { askTool, type FileHost, toolPath, Transfer } from './file-tool.ts'
+import { readBlocks } from './host-file.ts'
 import { TreeWriter } from './host-tree.ts'
-
-/** Bytes read of a file of the host at a time. */
-const BLOCK_BYTES = 262_144
 
 const MODES = { plain: 0o644, executable: 0o755 } as const
 
@@ -56,7 +53,7 @@ async function writeFromHost(host: FileHost, path: string, hostPath: string, opt
     const mtimeMs = options.mtimeMs === true ? facts.mtimeMs : (options.mtimeMs ?? null)
     const sparse = facts.blocks * 512 < facts.size
     const { size } = facts
-    const open = (): Chunks => createReadStream(hostPath, { highWaterMark: BLOCK_BYTES })
+    const open = (): Chunks => readBlocks(hostPath)
     return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse }, options.signal)
   } catch (error) {
     throw hostFileError(`read ${hostPath}`, hostPath, error)

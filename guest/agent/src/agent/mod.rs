@@ -16,6 +16,7 @@ mod reaper;
 mod repls;
 mod requests;
 mod resume;
+mod room;
 mod run;
 mod stdin;
 

@@ -38,6 +38,17 @@ impl Outbox {
         self.data.push_back(frame);
     }
 
+    /// Sends a frame that keeps its place, at once if nothing waits. A write that fails is told by the next one.
+    pub fn send_data(&mut self, frame: &[u8], descriptor: impl AsFd) {
+        if !self.is_empty() {
+            return self.push_data(frame.to_vec());
+        }
+        let written = rustix::io::write(descriptor, frame).unwrap_or(0);
+        // Nothing may come between the parts of a frame.
+        self.chunk = frame.get(written..).unwrap_or_default().to_vec();
+        self.written = 0;
+    }
+
     #[must_use]
     pub fn has_data_room(&self) -> bool {
         self.data_bytes < DATA_ROOM
@@ -133,6 +144,19 @@ mod tests {
         }
         assert_eq!(sent(&mut outbox), b"c1c2d1d2");
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_frame_that_leaves_at_once_stays_whole_and_in_its_place() {
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        let mut outbox = Outbox::default();
+        outbox.send_data(&vec![1; 100_000], &writer);
+        outbox.send_data(&[2; 10], &writer);
+        outbox.push_control(vec![3; 10]);
+        let mut received = vec![0; 65_536];
+        assert_eq!(rustix::io::read(&reader, &mut received).unwrap(), 65_536);
+        received.extend(sent(&mut outbox));
+        assert!(received == [vec![1; 100_000], vec![3; 10], vec![2; 10]].concat(), "bytes differ");
     }
 
     #[test]

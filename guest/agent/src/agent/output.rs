@@ -6,14 +6,10 @@ use std::time::Duration;
 
 use rustix::io::{ioctl_fionread, Errno};
 
-use super::outbox::WRITE_BYTES;
-use super::port::Port;
+use super::port::{Port, CHUNK_BYTES};
+use super::room::PipeRoom;
 use crate::clock;
-use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{Frame, FrameType};
-
-/// A frame that fills one write to the port.
-const CHUNK: usize = WRITE_BYTES - HEADER_BYTES;
 
 /// A program that writes line by line wakes the agent for each line, which costs twenty times as much as the line itself
 /// under emulation. After two small pieces in quick succession the pipe is left alone for a moment and collects.
@@ -36,6 +32,7 @@ pub struct Output {
     last_small: Option<Duration>,
     /// Until then the pipe collects.
     collects_until: Option<Duration>,
+    room: PipeRoom,
     /// The host has given the exchange up: what it has no credit for is dropped instead of waited for.
     given_up: bool,
 }
@@ -64,6 +61,7 @@ impl Output {
             ended: false,
             last_small: None,
             collects_until: None,
+            room: PipeRoom::default(),
             given_up: false,
         }
     }
@@ -84,6 +82,7 @@ impl Output {
     pub fn starts_over(&mut self) {
         self.ended = false;
         self.collects_until = None;
+        self.room = PipeRoom::default();
     }
 
     /// The host will not take more.
@@ -100,7 +99,7 @@ impl Output {
     pub fn say(&mut self, text: &str, port: &mut Port) {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let credit = port.conversation.credit(self.id, self.stream) as usize;
-        let length = text.len().min(left).min(credit).min(CHUNK);
+        let length = text.len().min(left).min(credit).min(CHUNK_BYTES);
         self.truncated |= length < text.len();
         let Some(bytes) = text.as_bytes().get(..length).filter(|bytes| !bytes.is_empty()) else {
             return;
@@ -135,17 +134,17 @@ impl Output {
             return Pass::Wait;
         }
         if self.left == 0 {
-            return Pass::Drop(most.min(CHUNK));
+            return Pass::Drop(most.min(CHUNK_BYTES));
         }
         let credit = port.conversation.credit(self.id, self.stream) as usize;
         if credit == 0 {
-            return if self.given_up { Pass::Drop(most.min(CHUNK)) } else { Pass::Wait };
+            return if self.given_up { Pass::Drop(most.min(CHUNK_BYTES)) } else { Pass::Wait };
         }
         if !port.outbox.has_data_room() {
             return Pass::Wait;
         }
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        Pass::Send(most.min(left).min(credit).min(CHUNK))
+        Pass::Send(most.min(left).min(credit).min(CHUNK_BYTES))
     }
 
     /// Reads once. True when bytes were moved, so that reading again may move more.
@@ -158,8 +157,7 @@ impl Output {
             Pass::Drop(most) => (false, most),
             Pass::Wait => return false,
         };
-        // A buffer that stays, and a frame of the size it needs: many small frames must not hold much memory.
-        let read = rustix::io::read(pipe, port.scratch.get_mut(..most).unwrap_or_default());
+        let read = rustix::io::read(&pipe, port.content(most));
         let length = match read {
             Ok(0) => {
                 self.ended = true;
@@ -172,11 +170,13 @@ impl Output {
                 return false;
             }
         };
+        if length == CHUNK_BYTES {
+            self.room.widen(&pipe);
+        }
         self.account(length, send);
         self.paced(length, clock::now());
         if send {
-            let bytes = port.scratch.get(..length).unwrap_or_default();
-            port.outbox.push_data(Frame::encode(FrameType::Data, self.stream, self.id, bytes));
+            port.send_data(self.id, self.stream, length);
             port.conversation.spend(self.id, self.stream, length);
         }
         true

@@ -7,13 +7,19 @@ use rustix::fs::{fcntl_getfl, fcntl_setfl, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, WRITE_BYTES};
 use super::poller::{Interest, Owner, Part, Poller, Watched};
+use crate::wire::frame::{Header, HEADER_BYTES};
 use crate::wire::message::{self, Event, RequestError};
 use crate::wire::{Conversation, Decoder, Frame, FrameType, Incoming, WireError};
 
 /// Bytes read at one go.
 const READ_BYTES: usize = 65_536;
+/// What one read of a virtio-serial port gives at most: a page, one buffer of its queue (drivers/char/virtio_console.c).
+const BUFFER_BYTES: usize = 4_096;
+
+/// Content of a DATA frame that fills one write to the port.
+pub const CHUNK_BYTES: usize = WRITE_BYTES - HEADER_BYTES;
 
 /// Why the channel is of no use any more.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ pub struct Port {
     decoder: Decoder,
     pub conversation: Conversation,
     pub outbox: Outbox,
-    /// Where reads of the port and of pipes go first.
+    /// Where reads of the port and of pipes go first; of a pipe, with room for a header in front.
     pub scratch: Vec<u8>,
 }
 
@@ -67,14 +73,29 @@ impl Port {
         Ok(Self { descriptor, decoder, conversation, outbox, scratch: vec![0; READ_BYTES] })
     }
 
-    /// Reads once and gives what the host said.
+    /// Where content is read that `send_data` sends.
+    pub fn content(&mut self, most: usize) -> &mut [u8] {
+        self.scratch.get_mut(HEADER_BYTES..HEADER_BYTES + most.min(CHUNK_BYTES)).unwrap_or_default()
+    }
+
+    /// Reads what has come, and gives what the host said.
     pub fn read(&mut self) -> Result<Vec<Incoming>, PortError> {
-        let length = match rustix::io::read(self.descriptor.as_fd(), &mut self.scratch) {
-            Ok(0) | Err(Errno::PIPE | Errno::CONNRESET) => return Err(PortError::Closed),
-            Ok(length) => length,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(Vec::new()),
-            Err(error) => return Err(PortError::Io(error.into())),
-        };
+        let mut length = 0;
+        while length < READ_BYTES {
+            match rustix::io::read(self.descriptor.as_fd(), self.scratch.get_mut(length..).unwrap_or_default()) {
+                Ok(0) | Err(Errno::PIPE | Errno::CONNRESET) if length == 0 => return Err(PortError::Closed),
+                Ok(more) if more >= BUFFER_BYTES => length += more,
+                // Less than a buffer was the last one.
+                Ok(more) => {
+                    length += more;
+                    break;
+                }
+                // What has been read is heard first; if it is more than silence, the next read says so again.
+                Err(Errno::AGAIN | Errno::INTR) => break,
+                Err(_) if length > 0 => break,
+                Err(error) => return Err(PortError::Io(error.into())),
+            }
+        }
         let mut bytes = self.scratch.get(..length).unwrap_or_default();
         let mut incoming = Vec::new();
         while !bytes.is_empty() {
@@ -104,6 +125,23 @@ impl Port {
         };
         self.outbox.push_control(Frame::encode(FrameType::Event, 0, id, &body));
         true
+    }
+
+    /// Sends the first `length` bytes of `content` as DATA. What fills most of a write leaves at once, without another copy;
+    /// less is gathered with what comes after it.
+    pub fn send_data(&mut self, id: u32, stream: u8, length: usize) {
+        let end = HEADER_BYTES + length.min(CHUNK_BYTES);
+        let header =
+            Header { kind: FrameType::Data, stream, id, length: u32::try_from(end - HEADER_BYTES).unwrap_or_default() };
+        if let Some(place) = self.scratch.get_mut(..HEADER_BYTES) {
+            place.copy_from_slice(&header.to_bytes());
+        }
+        let frame = self.scratch.get(..end).unwrap_or_default();
+        if frame.len() > WRITE_BYTES / 2 {
+            self.outbox.send_data(frame, self.descriptor.as_fd());
+        } else {
+            self.outbox.push_data(frame.to_vec());
+        }
     }
 
     /// Gives the host credit for a stream it sends.
