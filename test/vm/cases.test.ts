@@ -14,7 +14,7 @@ describe.each(['python', 'javascript', 'bash'] as const)('%s', (language) => {
     if (!(await scheduler.prepare({ language }))) throw new Error(`no template for ${language}`)
   })
 
-  it.concurrent.each(ofLanguage.map((entry) => [entry.name, entry] as const))('%s', async (_, entry) => {
+  it.concurrent.each(ofLanguage.map((entry) => [entry.name, entry] as const))('F01: %s', async (_, entry) => {
     await using sandbox = await scheduler.create({ language, timeoutMs: 60_000 })
     expect(sandbox.info().source).toMatch(/^(?:disk|memory)-snapshot$/)
     await playCase(entry, sandbox)
