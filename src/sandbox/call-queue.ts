@@ -7,11 +7,27 @@ interface Waiter {
   readonly admit: () => void
 }
 
-/** One call at a time, in the order they came. */
+export interface CallQueueOptions {
+  /** Calls at a time. */
+  readonly width: number
+  readonly maxWaiting: number
+  /** Completes "expected at most … waiting". */
+  readonly what: string
+}
+
+const ONE_BY_ONE: CallQueueOptions = { width: 1, maxWaiting: MAX_WAITING, what: 'calls on one context' }
+
+/** So many calls at a time, in the order they came. */
 export class CallQueue {
+  readonly #options: CallQueueOptions
   readonly #waiting: Waiter[] = []
-  #busy = false
+  #running = 0
   #open = false
+
+  /** @param options @default one call at a time, 1 000 waiting */
+  constructor(options: CallQueueOptions = ONE_BY_ONE) {
+    this.#options = options
+  }
 
   /** Calls that wait for their turn. */
   get waiting(): number {
@@ -21,8 +37,9 @@ export class CallQueue {
   /** Waits for the turn; the returned function ends it and must be called once. */
   async enter(signal: AbortSignal | undefined): Promise<() => void> {
     throwIfAborted(signal)
-    if (this.#busy && !this.#open) await this.#turn(signal)
-    this.#busy = true
+    // A turn that is handed over stays counted.
+    if (this.#running >= this.#options.width && !this.#open) await this.#turn(signal)
+    else this.#running += 1
     let left = false
     return () => {
       if (left) return
@@ -38,11 +55,10 @@ export class CallQueue {
   }
 
   async #turn(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#waiting.length >= MAX_WAITING) {
-      throw new CapacityError(
-        `Expected at most ${MAX_WAITING} calls waiting on one context; await earlier calls or use another context`,
-        { waitedMs: 0 },
-      )
+    const { maxWaiting, what } = this.#options
+    if (this.#waiting.length >= maxWaiting) {
+      const message = `Expected at most ${maxWaiting} ${what} waiting; await earlier ones`
+      throw new CapacityError(message, { waitedMs: 0 })
     }
     await new Promise<void>((resolve, reject) => {
       const waiter: Waiter = {
@@ -63,7 +79,7 @@ export class CallQueue {
   // The turn is handed over without a gap: a call that comes in between cannot overtake the one admitted.
   #leave(): void {
     const next = this.#waiting.shift()
-    if (next === undefined) this.#busy = false
+    if (next === undefined) this.#running -= 1
     else next.admit()
   }
 }

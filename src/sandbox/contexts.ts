@@ -47,6 +47,8 @@ export class Context {
   running: number | undefined
   /** To be forgotten as soon as nothing runs in it. */
   removed = false
+  /** A call that nobody waited for any more cost the state: the next result tells it. */
+  lost = false
 
   constructor(language: Language, name: string) {
     this.language = language

@@ -60,26 +60,45 @@ export function decodeGuestPath(bytes: Uint8Array): string {
   }
 }
 
+// Without exceptions: each costs as much as a hundred bytes, and names are the guest's to choose.
 function decodeEscaped(bytes: Uint8Array): string {
   let text = ''
+  let start = 0
   for (let index = 0; index < bytes.byteLength; ) {
     const length = characterLength(bytes, index)
-    const byte = bytes[index] ?? 0
-    text += length === 0 ? String.fromCharCode(ESCAPED + byte) : strict.decode(bytes.subarray(index, index + length))
-    index += Math.max(1, length)
+    if (length > 0) index += length
+    else {
+      text += strict.decode(bytes.subarray(start, index)) + String.fromCharCode(ESCAPED + (bytes[index] ?? 0))
+      index += 1
+      start = index
+    }
   }
-  return text
+  return text + strict.decode(bytes.subarray(start))
 }
+
+/** First bytes of characters, the range of the second byte, and the length (RFC 3629 §4); all further ones are 80–BF. */
+const CHARACTERS: readonly (readonly [first: number, last: number, low: number, high: number, length: number])[] = [
+  [0xc2, 0xdf, 0x80, 0xbf, 2],
+  [0xe0, 0xe0, 0xa0, 0xbf, 3],
+  [0xe1, 0xec, 0x80, 0xbf, 3],
+  [0xed, 0xed, 0x80, 0x9f, 3],
+  [0xee, 0xef, 0x80, 0xbf, 3],
+  [0xf0, 0xf0, 0x90, 0xbf, 4],
+  [0xf1, 0xf3, 0x80, 0xbf, 4],
+  [0xf4, 0xf4, 0x80, 0x8f, 4],
+]
 
 /** Bytes of the UTF-8 character that begins at `index`; 0 when none does. */
 function characterLength(bytes: Uint8Array, index: number): number {
-  const first = bytes[index] ?? 0
-  const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2
-  try {
-    return strict.decode(bytes.subarray(index, index + length)).length > 0 ? length : 0
-  } catch {
-    return 0
-  }
+  const lead = bytes[index] ?? 0
+  if (lead < 0x80) return 1
+  const form = CHARACTERS.find(([first, last]) => lead >= first && lead <= last)
+  if (form === undefined) return 0
+  const [, , low, high, length] = form
+  const second = bytes[index + 1] ?? 0
+  if (second < low || second > high) return 0
+  for (let offset = 2; offset < length; offset += 1) if (((bytes[index + offset] ?? 0) & 0xc0) !== 0x80) return 0
+  return length
 }
 
 function refuse(field: string, what: string): InvalidInputError {

@@ -4,6 +4,7 @@ import type { LaunchTiming, Vm } from '../vm/index.ts'
 import { Commands } from './commands/commands.ts'
 import { Contexts } from './contexts.ts'
 import { parseProgramError } from './displayed-value.ts'
+import { FileHost } from './files/file-tool.ts'
 import { SandboxFiles } from './files/files.ts'
 import { checkCode, checkEnv } from './input-checks.ts'
 import { type Language, parseLanguage } from './language.ts'
@@ -65,7 +66,7 @@ export class Sandbox implements AsyncDisposable {
     this.contexts = new Contexts(vm, this.#life, options.language)
     const { source } = launch
     this.commands = new Commands({ vm, life: this.#life, source, timeoutMs: options.timeoutMs })
-    this.files = new SandboxFiles({ vm, life: this.#life, memoryMb: options.memoryMb })
+    this.files = new SandboxFiles(new FileHost(vm, this.#life), options.memoryMb)
     vm.unref()
   }
 
@@ -98,13 +99,20 @@ export class Sandbox implements AsyncDisposable {
         throw error
       }
       context.running = run.exchange.id
+      // Whoever gave the call up has not been told what became of the state.
+      void run.exchange.response.then(
+        (end) => (context.lost ||= run.hasFailed() && end.state === 'reset'),
+        () => undefined,
+      )
       void run.finished.then(() => {
         context.running = undefined
         leave()
         this.contexts.settle(context)
       })
       const outcome = await run.outcome
-      const { state, error } = outcome.end
+      const { error } = outcome.end
+      const state = context.lost ? 'reset' : outcome.end.state
+      context.lost = false
       return {
         ...programResult(outcome, this.#launch.source, startedAt),
         state,

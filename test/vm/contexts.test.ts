@@ -143,6 +143,17 @@ describe('an interrupt', () => {
 })
 
 describe('an abort', () => {
+  it('that cost the state is told by the next call, once', async () => {
+    await sandbox.runCode('kept=7', { language: 'bash' })
+    const controller = new AbortController()
+    const code = 'trap "" INT TERM; echo up; while :; do :; done'
+    const options = { language: 'bash', signal: controller.signal, onStdout: () => controller.abort() }
+    await expect(sandbox.runCode(code, options)).rejects.toMatchObject({ code: 'ABORTED' })
+    const next = await sandbox.runCode('echo "[$kept]"', { language: 'bash' })
+    expect(next).toMatchObject({ stdout: '[]\n', state: 'reset' })
+    expect(await sandbox.runCode('true', { language: 'bash' })).toMatchObject({ state: 'kept' })
+  })
+
   it.each([
     ['python', FOR_EVER, 'kept = 6', 'print(kept)'],
     ['javascript', 'console.log("up"); while (true);', 'globalThis.kept = 6', 'console.log(kept)'],

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createReadStream } from 'node:fs'
 import {
   chmod,
@@ -320,6 +321,54 @@ for byte in range(1, 256):
     expect(await sandbox.files.download('new', place)).toEqual({ entries: 1, bytes: 3, skipped: [] })
     expect(await readFile(place, 'utf8')).toBe('new')
     expect((await stat(place)).mode & 0o700).toBe(0o700)
+  })
+})
+
+describe('files: what programs and callers do to them', () => {
+  it('hundreds at once take turns, and streams that wait hold nobody up', async () => {
+    const { files } = sandbox
+    const streams = await Promise.all(
+      Array.from({ length: 20 }, async () => await files.read('/usr/bin/bash', { format: 'stream' })),
+    )
+    const writes = Array.from({ length: 300 }, async (_, index) => await files.write(`at-once/${index}`, String(index)))
+    await Promise.all(writes)
+    expect((await files.list('at-once')).map(({ size }) => size).reduce((sum, size) => sum + size)).toBe(790)
+    for (const stream of streams) await stream[Symbol.asyncDispose]()
+  })
+
+  it('a home that nobody may enter is opened again', async () => {
+    const { files } = sandbox
+    await sh('chmod 000 /home/user')
+    await expect(files.write('x', 'x')).rejects.toMatchObject({ details: { errno: 'EACCES' } })
+    expect(await files.stat('/tmp')).toMatchObject({ type: 'directory' })
+    await files.chmod('/home/user', 0o700)
+    expect(await files.write('x', 'x')).toMatchObject({ size: 1 })
+  })
+
+  it('what the host has no room for in a path is left out, and the rest is there', async () => {
+    await sh(
+      'mkdir deep && cd deep && echo flat > flat && for i in $(seq 20); do mkdir $(printf "%0203d" $i); cd $(printf "%0203d" $i); echo x > f; done',
+    )
+    const copy = await sandbox.files.download('deep', join(here, 'deep'))
+    expect(copy.skipped.length).toBeGreaterThan(0)
+    expect(copy.skipped[0]).toContain('(path too long)')
+    expect(await readFile(join(here, 'deep/flat'), 'utf8')).toBe('flat\n')
+  })
+
+  it('a link to a directory of the host is that directory; a pipe of the host stays one', async () => {
+    await mkdir(join(here, 'linked'))
+    await writeFile(join(here, 'linked/file'), 'x')
+    await symlink('linked', join(here, 'link'))
+    expect(await sandbox.files.write('from-link', { hostPath: join(here, 'link') })).toMatchObject({
+      type: 'directory',
+    })
+    expect(await sandbox.files.read('from-link/file')).toBe('x')
+    execFileSync('mkfifo', [join(here, 'pipe')])
+    await sandbox.files.write('plain', 'x')
+    const onto = sandbox.files.download('plain', join(here, 'pipe'))
+    await expect(onto).rejects.toMatchObject({ details: { errno: 'EINVAL' } })
+    expect((await stat(join(here, 'pipe'))).isFIFO()).toBe(true)
+    await expect(sandbox.files.download('plain', 'a\0b')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   })
 })
 

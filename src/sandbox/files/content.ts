@@ -19,7 +19,7 @@ export function resolveContent(content: unknown, field: string): ResolvedContent
   if (typeof content === 'object' && content !== null) {
     if (isChunks(content)) return { kind: 'stream', chunks: content }
     const hostPath: unknown = Reflect.get(content, 'hostPath')
-    if (typeof hostPath === 'string' && hostPath !== '') return { kind: 'host', hostPath }
+    if (typeof hostPath === 'string' && hostPath !== '' && !hostPath.includes('\0')) return { kind: 'host', hostPath }
   }
   throw refuse(field, 'expected a string, a Uint8Array, an async iterable of these, or { hostPath }')
 }

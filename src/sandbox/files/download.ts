@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf, InvalidInputError } from '../../base/index.ts'
 import { fileError, hostFileError } from './file-error.ts'
@@ -15,7 +15,7 @@ type Options = DownloadOptions & { readonly maxBytes: number }
 
 /** Copies a file or directory of the guest to the host. */
 export async function download(host: FileHost, info: FileInfo, hostPath: string, options: Options): Promise<TreeCopy> {
-  if (typeof hostPath !== 'string' || hostPath === '') {
+  if (typeof hostPath !== 'string' || hostPath === '' || hostPath.includes('\0')) {
     throw new InvalidInputError('hostPath: expected a path of the host', { field: 'hostPath' })
   }
   try {
@@ -30,6 +30,11 @@ export async function download(host: FileHost, info: FileInfo, hostPath: string,
 async function downloadFile(host: FileHost, info: FileInfo, hostPath: string, options: Options): Promise<TreeCopy> {
   const { maxBytes, times = false, signal } = options
   const place = resolve(hostPath)
+  const there = await lstat(place).catch(() => undefined)
+  // The rename would put a file in the place of a pipe or device; a directory it refuses itself.
+  if (there !== undefined && !there.isFile() && !there.isSymbolicLink() && !there.isDirectory()) {
+    throw fileError(`write ${hostPath}, which is no regular file`, hostPath, 'EINVAL')
+  }
   // Beside its place, so that it gets there whole by a rename.
   const part = join(dirname(place), `.exec-sandbox-${randomBytes(6).toString('hex')}`)
   let bytes = 0
@@ -54,7 +59,8 @@ async function downloadTree(host: FileHost, path: string, hostPath: string, opti
   const { maxBytes, times = false, signal } = options
   if (await isInTheWay(hostPath)) throw fileError(`write ${hostPath}`, hostPath, 'ENOTEMPTY')
   const doing = `read ${path}`
-  const transfer = new Transfer(host, { name: 'pack', params: { path: toolPath(path) }, path, doing, signal })
+  const operation = { name: 'pack', params: { path: toolPath(path) }, path, doing, signal } as const
+  const transfer = await Transfer.open(host, operation, { waitsForTurn: true })
   let whole = false
   try {
     transfer.end()

@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import { FileError } from '../../base/index.ts'
 import { decodeGuestPath } from '../guest-path.ts'
@@ -47,7 +48,8 @@ const schema = z.object({
   mode: z.number().int().min(0).max(0o7777),
   uid: count,
   gid: count,
-  mtimeMs: z.number(),
+  // What a Date can be.
+  mtimeMs: z.number().min(-8.64e15).max(8.64e15),
   target: base64Path.optional(),
 })
 
@@ -60,29 +62,37 @@ export function parseFileInfo(line: string, directory: string): FileInfo {
   if (!parsed.success) throw unreadable(directory)
   const { path, target, ...facts } = parsed.data
   const told = pathOf(path)
+  const linked = target === undefined ? undefined : pathOf(target)
   // Names of real files have none of this; callers make paths of their own from them.
-  if (told.includes('\0') || told.split('/').includes('..')) throw unreadable(directory)
+  if (told.includes('\0') || linked?.includes('\0') || told.split('/').includes('..')) throw unreadable(directory)
   const absolute = posix.join(directory, told)
   return {
     path: absolute,
     name: posix.basename(absolute),
     ...facts,
-    ...(target === undefined ? {} : { target: pathOf(target) }),
+    ...(linked === undefined ? {} : { target: linked }),
   }
 }
 
 /** As many as a listing may have: each costs some hundred bytes here. */
 const MAX_ENTRIES = 200_000
 
+/** Characters of a line: two paths in base64, and the facts. */
+const LINE_CHARACTERS = 20_000
+/** Lines read before everybody else in this process gets a turn. */
+const BATCH = 1_000
+
 /** Reads the lines of a listing, one after the other: a guest may send a million of nothing. */
-export function parseListing(text: string, directory: string): FileInfo[] {
+export async function parseListing(text: string, directory: string): Promise<FileInfo[]> {
   const entries: FileInfo[] = []
   for (let start = 0, end = text.indexOf('\n'); end !== -1; start = end + 1, end = text.indexOf('\n', start)) {
     if (entries.length === MAX_ENTRIES) {
       const message = `Cannot list ${directory}: expected at most ${MAX_ENTRIES} entries (EOVERFLOW)`
       throw new FileError(message, { path: directory, errno: 'EOVERFLOW' })
     }
+    if (end - start > LINE_CHARACTERS) throw unreadable(directory)
     entries.push(parseFileInfo(text.slice(start, end), directory))
+    if (entries.length % BATCH === 0) await nextTurn()
   }
   return entries
 }

@@ -1,7 +1,8 @@
-import { VmLostError, withDeadline } from '../../base/index.ts'
+import { throwIfAborted, VmLostError, withDeadline } from '../../base/index.ts'
 import type { Exchange } from '../../channel/index.ts'
 import { type ExecEnd, type ExecRequest, execProgram, STREAMS, type Vm } from '../../vm/index.ts'
-import { encodeGuestPath, HOME } from '../guest-path.ts'
+import { CallQueue } from '../call-queue.ts'
+import { encodeGuestPath } from '../guest-path.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { startProgram } from '../program-call.ts'
 import { refusalError, toolError } from './file-error.ts'
@@ -9,11 +10,16 @@ import { refusalError, toolError } from './file-error.ts'
 /** Where the image has the program that acts for us with the rights of the user (docs/file-tool.md). */
 const TOOL = '/run/exec-sandbox/tools/files'
 
-/** An answer that is no content: a hundred thousand entries of a directory. */
-const ANSWER_BYTES = 67_108_864
+/** A listing: a hundred thousand entries of a directory. */
+const LISTING_BYTES = 67_108_864
 
-/** One line of JSON. */
-const COMPLAINT_BYTES = 65_536
+/** Any other answer, and a complaint: one line of JSON. */
+const LINE_BYTES = 65_536
+
+/** Tools of one sandbox at a time: each is a process with a megabyte of its own. */
+const TOOLS = 16
+/** Operations that wait for one; more are a program that does not await. */
+const MAX_WAITING = 10_000
 
 /** Milliseconds for an operation that moves no content, removing a large tree included. */
 const OPERATION_TIMEOUT_MS = 120_000
@@ -30,9 +36,31 @@ const BLOCK_BYTES = 1_048_576
  */
 const CONTENT_WINDOW_BYTES = 1_048_576
 
-export interface FileHost {
+/** What the operations of a sandbox's files stand on. */
+export class FileHost {
   readonly vm: Vm
   readonly life: Lifetime
+  readonly #line = new CallQueue({ width: TOOLS, maxWaiting: MAX_WAITING, what: 'file operations of one sandbox' })
+
+  constructor(vm: Vm, life: Lifetime) {
+    this.vm = vm
+    this.life = life
+    // Each that waits finds the sandbox ended.
+    void life.closed.then(() => this.#line.open())
+  }
+
+  /** Waits until another tool may run; the returned function ends its turn. */
+  async turn(signal: AbortSignal | undefined): Promise<() => void> {
+    const leave = await this.#line.enter(signal)
+    try {
+      this.life.throwIfEnded()
+      throwIfAborted(signal)
+      return leave
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
 }
 
 /** An operation of the file tool. */
@@ -52,13 +80,15 @@ export function toolPath(path: string): string {
 }
 
 /** Performs an operation that moves no content, and gives what the tool printed. */
-export async function askTool({ vm, life }: FileHost, operation: FileOperation): Promise<string> {
-  const { path, doing, signal } = operation
+export async function askTool(host: FileHost, operation: FileOperation): Promise<string> {
+  const { vm, life } = host
+  const { name, path, doing, signal } = operation
   return await life.busy(async () => {
-    const limits = { stdout: ANSWER_BYTES, stderr: COMPLAINT_BYTES }
+    const limits = { stdout: name === 'list' ? LISTING_BYTES : LINE_BYTES, stderr: LINE_BYTES }
+    const leave = await host.turn(signal)
     const call = startProgram(vm, {
       begin: () => {
-        const exchange = execProgram(vm.channel, requestOf(operation, OPERATION_TIMEOUT_MS, ANSWER_BYTES))
+        const exchange = execProgram(vm.channel, requestOf(operation, OPERATION_TIMEOUT_MS, limits.stdout))
         exchange.writable(STREAMS.stdin).end()
         return exchange
       },
@@ -67,6 +97,7 @@ export async function askTool({ vm, life }: FileHost, operation: FileOperation):
       signal,
       explainRefusal: (error) => refusalError(doing, path, error),
     })
+    void call.finished.then(leave)
     const { end, reason, stdout, stderr, stdoutTruncated } = await call.outcome
     if (reason !== 'exit' || end.exitCode !== 0) {
       throw toolError(doing, path, { exitCode: end.exitCode, reason, stderr })
@@ -83,21 +114,42 @@ export class Transfer {
   readonly #exchange: Exchange<ExecEnd>
   readonly #content: AsyncIterator<Uint8Array, undefined>
   readonly #complaint: Promise<string>
-  readonly #leave: () => void
 
-  constructor(host: FileHost, operation: FileOperation) {
-    const { vm, life } = host
-    life.throwIfEnded()
+  /**
+   * Begins it.
+   * @param options.waitsForTurn whether it takes one of the places of `FileHost.turn`: not when the caller decides over its
+   * pace, who could then keep all others waiting, or himself
+   */
+  static async open(
+    host: FileHost,
+    operation: FileOperation,
+    options: { readonly waitsForTurn: boolean },
+  ): Promise<Transfer> {
+    host.life.throwIfEnded()
+    const leave = host.life.enter()
+    try {
+      const leaveTurn = options.waitsForTurn ? await host.turn(operation.signal) : () => undefined
+      return new Transfer(host, operation, () => {
+        leaveTurn()
+        leave()
+      })
+    } catch (error) {
+      leave()
+      throw host.life.explain(error)
+    }
+  }
+
+  private constructor(host: FileHost, operation: FileOperation, leave: () => void) {
+    const { vm } = host
     this.#host = host
     this.#operation = operation
-    this.#leave = life.enter()
     this.#exchange = execProgram(vm.channel, requestOf(operation, 0, 0), { signal: operation.signal })
     this.#exchange.widen(STREAMS.stdout, CONTENT_WINDOW_BYTES)
     this.#content = this.#exchange.readable(STREAMS.stdout)
     this.#complaint = collectText(this.#exchange.readable(STREAMS.stderr))
     // It is awaited only at the end; until then its failure is told by the other streams.
     this.#complaint.catch(() => undefined)
-    void this.#exchange.settled.then(this.#leave)
+    void this.#exchange.settled.then(leave)
   }
 
   /** Resolves when there is nothing more to do for it: it has ended, or the caller has given it up. */
@@ -166,14 +218,15 @@ export class Transfer {
 
 function requestOf({ name, params }: FileOperation, timeoutMs: number, stdoutLimit: number): ExecRequest {
   const argv = [TOOL, name, JSON.stringify(params)]
-  return { argv, cwd: HOME, env: {}, timeoutMs, stdoutLimit, stderrLimit: COMPLAINT_BYTES }
+  // Not the home directory: its owner may have closed it, and means to open it again.
+  return { argv, cwd: '/', env: {}, timeoutMs, stdoutLimit, stderrLimit: LINE_BYTES }
 }
 
 async function collectText(stream: AsyncIterable<Uint8Array>): Promise<string> {
   let text = ''
   for await (const chunk of stream) {
     // The agent keeps to the limit; a guest that does not is not worth more than its beginning.
-    if (text.length < COMPLAINT_BYTES) text += Buffer.from(chunk).toString('latin1')
+    if (text.length < LINE_BYTES) text += Buffer.from(chunk).toString('latin1')
   }
   return text
 }

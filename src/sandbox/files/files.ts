@@ -47,9 +47,10 @@ export class SandboxFiles {
   readonly #host: FileHost
   readonly #maxBytes: number
 
-  constructor(host: FileHost & { readonly memoryMb: number }) {
+  /** @param memoryMb of the VM: what its files can hold */
+  constructor(host: FileHost, memoryMb: number) {
     this.#host = host
-    this.#maxBytes = host.memoryMb * 1_048_576
+    this.#maxBytes = memoryMb * 1_048_576
   }
 
   /**
@@ -103,7 +104,7 @@ export class SandboxFiles {
     const { depth = 1, signal } = options
     const directory = resolveGuestPath(path)
     const text = await this.#ask('list', directory, { depth }, signal)
-    return parseListing(text, directory)
+    return await parseListing(text, directory)
   }
 
   /** @throws FileError: ENOENT, ENOTDIR, EACCES */

@@ -19,6 +19,8 @@ export interface TreeCopy {
 /** As many as a tree may have; the whole list of what a download has made is kept until its end. */
 const MAX_ENTRIES = 100_000
 const MAX_SKIPPED = 100
+/** PATH_MAX of linux/limits.h. */
+const PATH_BYTES = 4_096
 /** Bytes of all names and targets of links together: they are kept until the end, and no real tree has so many. */
 const MAX_NAME_BYTES = 33_554_432
 
@@ -157,6 +159,8 @@ class TreeReceiver {
   /** By path as latin1, which keeps every byte apart. */
   readonly #directories = new Map<string, { readonly mode: number; readonly mtimeMs: number }>()
   readonly #links = new Map<string, Buffer>()
+  /** Directories that could not be made here, and so what is in them. */
+  readonly #leftOut = new Set<string>()
   readonly #skipped: string[] = []
   #entries = 0
   #nameBytes = 0
@@ -189,27 +193,39 @@ class TreeReceiver {
     this.#nameBytes += entry.path.length + (entry.type === 'symlink' ? entry.target.length : 0)
     if (this.#nameBytes > MAX_NAME_BYTES) throw tooMany(this.#root)
     // The root comes first, and is a directory; everything else stands in a directory that has come.
+    const isNew = !this.#directories.has(path) && !this.#links.has(path) && !this.#leftOut.has(path)
     const isPlaced =
       this.#entries === 1
         ? path === '' && entry.type === 'directory'
-        : isSafe(path) &&
-          this.#directories.has(parentOf(path)) &&
-          !this.#directories.has(path) &&
-          !this.#links.has(path)
+        : isSafe(path) && isNew && (this.#directories.has(parentOf(path)) || this.#leftOut.has(parentOf(path)))
     if (!isPlaced) throw unreadable(this.#root)
+    // A path of the guest may be too long behind the one it gets here; the rest of the tree is none the worse for it.
+    const full = this.#full(path)
+    if (this.#leftOut.has(parentOf(path)) || full.byteLength >= PATH_BYTES) return await this.#leave(path, entry)
     if (entry.type === 'directory') {
-      await mkdir(this.#full(path), { mode: 0o700 })
-      this.#directories.set(path, entry)
+      await mkdir(full, { mode: 0o700 })
+      this.#directories.set(path, { mode: entry.mode, mtimeMs: entry.mtimeMs })
     } else if (entry.type === 'symlink') this.#links.set(path, Buffer.from(entry.target, 'base64'))
     else await this.#file(path, entry)
+  }
+
+  async #leave(path: string, entry: TreeEntry): Promise<void> {
+    this.#skip(`${shown(path).slice(0, 200)}… (path too long)`)
+    if (entry.type === 'directory') this.#leftOut.add(path)
+    if (entry.type !== 'file') return
+    for await (const piece of this.#reader.content()) this.#count(piece.byteLength)
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes > this.#options.maxBytes) throw fileError(`store ${this.#root}`, this.#root, 'EFBIG')
   }
 
   async #file(path: string, { mode, mtimeMs }: { readonly mode: number; readonly mtimeMs: number }): Promise<void> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
     await using file = await open(this.#full(path), flags, mode & 0o777)
     for await (const piece of this.#reader.content()) {
-      this.#bytes += piece.byteLength
-      if (this.#bytes > this.#options.maxBytes) throw fileError(`store ${this.#root}`, this.#root, 'EFBIG')
+      this.#count(piece.byteLength)
       for (let done = 0; done < piece.byteLength; ) done += (await file.write(piece, done)).bytesWritten
     }
     if (this.#options.times) await file.utimes(mtimeMs / 1000, mtimeMs / 1000)
@@ -218,8 +234,9 @@ class TreeReceiver {
   /** Links, then what would have stood in the way of filling the directories, from the innermost out. */
   async #finish(): Promise<void> {
     for (const [path, target] of this.#links) {
-      if (staysInside(path, target.toString('latin1'))) await symlink(target, this.#full(path))
-      else this.#skip(`${Buffer.from(path, 'latin1').toString()} (link that leads out)`)
+      if (!staysInside(path, target.toString('latin1'))) this.#skip(`${shown(path)} (link that leads out)`)
+      else if (target.byteLength >= PATH_BYTES) this.#skip(`${shown(path)} (link that is too long)`)
+      else await symlink(target, this.#full(path))
     }
     const mask = 0o777 & ~process.umask()
     for (const [path, { mode, mtimeMs }] of [...this.#directories].toReversed()) {
@@ -236,6 +253,10 @@ class TreeReceiver {
   #full(path: string): Buffer {
     return Buffer.concat([Buffer.from(join(this.#root, '/')), Buffer.from(path, 'latin1')])
   }
+}
+
+function shown(path: string): string {
+  return Buffer.from(path, 'latin1').toString()
 }
 
 /** A relative path that stays below, part by part. */

@@ -20,7 +20,7 @@ export interface FileStream extends AsyncIterableIterator<Uint8Array, void, unde
 
 /** Resolves when the file is known to be readable. */
 export async function readStream(host: FileHost, source: ReadSource): Promise<FileStream> {
-  const pieces = content(host, source)
+  const pieces = content(host, source, { waitsForTurn: false })
   // From here on the generator has begun, so that its `return` ends the transfer.
   let first: IteratorResult<Uint8Array, void> | undefined = await pieces.next()
   const stream: FileStream = {
@@ -41,10 +41,15 @@ export async function readStream(host: FileHost, source: ReadSource): Promise<Fi
 }
 
 /** The content of a file as it comes. The transfer begins with the first step. */
-export async function* content(host: FileHost, source: ReadSource): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* content(
+  host: FileHost,
+  source: ReadSource,
+  options = { waitsForTurn: true },
+): AsyncGenerator<Uint8Array, void, undefined> {
   const { path, maxBytes, signal } = source
   const doing = `read ${path}`
-  const transfer = new Transfer(host, { name: 'read', params: { path: toolPath(path) }, path, doing, signal })
+  const operation = { name: 'read', params: { path: toolPath(path) }, path, doing, signal } as const
+  const transfer = await Transfer.open(host, operation, options)
   let whole = false
   let bytes = 0
   try {

@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { InvalidInputError } from '../../base/index.ts'
 import { bytesOf, piecesUntil } from '../pieces.ts'
 import { fileError, hostFileError } from './file-error.ts'
-import { type FileInfo, parseFileInfo } from './file-info.ts'
+import { type FileInfo, parseFileInfo, unreadable } from './file-info.ts'
 import type { ResolvedContent } from './content.ts'
 import type { WriteOptions } from './file-options.ts'
 import { askTool, type FileHost, toolPath, Transfer } from './file-tool.ts'
@@ -41,7 +41,13 @@ export async function writeContent(
   const mtimeMs = options.mtimeMs ?? null
   const size = content.kind === 'bytes' ? content.bytes.byteLength : null
   const open = (): Chunks => (content.kind === 'bytes' ? once(content.bytes) : content.chunks)
-  return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse: false }, options.signal)
+  return await writeFile(
+    host,
+    path,
+    open,
+    { size, mode: modeOf(options), mtimeMs, sparse: false, isPaced: size === null },
+    options.signal,
+  )
 }
 
 async function writeFromHost(host: FileHost, path: string, hostPath: string, options: WriteOptions): Promise<FileInfo> {
@@ -54,7 +60,13 @@ async function writeFromHost(host: FileHost, path: string, hostPath: string, opt
     const sparse = facts.blocks * 512 < facts.size
     const { size } = facts
     const open = (): Chunks => readBlocks(hostPath)
-    return await writeFile(host, path, open, { size, mode: modeOf(options), mtimeMs, sparse }, options.signal)
+    return await writeFile(
+      host,
+      path,
+      open,
+      { size, mode: modeOf(options), mtimeMs, sparse, isPaced: false },
+      options.signal,
+    )
   } catch (error) {
     throw hostFileError(`read ${hostPath}`, hostPath, error)
   }
@@ -64,42 +76,52 @@ async function writeFile(
   host: FileHost,
   path: string,
   open: () => Chunks,
-  facts: Facts,
+  facts: Facts & { readonly isPaced: boolean },
   signal: AbortSignal | undefined,
 ): Promise<FileInfo> {
+  const { isPaced, ...params } = facts
   const operation = {
     name: 'write',
-    params: { path: toolPath(path), ...facts },
+    params: { path: toolPath(path), ...params },
     path,
     doing: `write ${path}`,
     signal,
   } as const
-  return parseFileInfo(
-    await transferred(new Transfer(host, operation), async (transfer) => {
-      for await (const piece of piecesUntil(open(), transfer.over)) {
-        if (!(await transfer.write(bytesOf(piece, 'content')))) return
-      }
-    }),
-    '/',
-  )
+  const transfer = await Transfer.open(host, operation, { waitsForTurn: !isPaced })
+  let sent = 0
+  const printed = await transferred(transfer, async () => {
+    for await (const piece of piecesUntil(open(), transfer.over)) {
+      const bytes = bytesOf(piece, 'content')
+      if (!(await transfer.write(bytes))) return
+      sent += bytes.byteLength
+    }
+  })
+  const info = parseFileInfo(printed, '/')
+  // A tool that says it is done before it has all is not ours.
+  if (info.size !== sent) throw unreadable(path)
+  return info
 }
 
 async function writeTree(host: FileHost, path: string, hostPath: string, options: WriteOptions): Promise<FileInfo> {
   const { signal } = options
   const params = { path: toolPath(path), mtimes: options.mtimeMs === true }
   const doing = `write ${path}`
-  await transferred(new Transfer(host, { name: 'unpack', params, path, doing, signal }), async (transfer) => {
-    await new TreeWriter(hostPath, async (block) => await transfer.write(block)).write()
+  const operation = { name: 'unpack', params, path, doing, signal } as const
+  const transfer = await Transfer.open(host, operation, { waitsForTurn: true })
+  // A link to a directory stands for it; those in it stay links.
+  const root = await realpath(hostPath)
+  await transferred(transfer, async () => {
+    await new TreeWriter(root, async (block) => await transfer.write(block)).write()
   })
   const question = { name: 'stat', params: { path: toolPath(path), follow: true }, path, doing, signal } as const
   return parseFileInfo(await askTool(host, question), '/')
 }
 
 /** Sends what `send` writes, ends it, and gives what the tool printed. A `send` that fails leaves nothing behind. */
-async function transferred(transfer: Transfer, send: (transfer: Transfer) => Promise<void>): Promise<string> {
+async function transferred(transfer: Transfer, send: () => Promise<void>): Promise<string> {
   let whole = false
   try {
-    await send(transfer)
+    await send()
     transfer.end()
     let printed = ''
     for (let piece = await transfer.read(); piece !== undefined; piece = await transfer.read()) {
