@@ -2,8 +2,8 @@ import { type Logger, throwIfAborted } from '../base/index.ts'
 import { type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm } from '../vm/index.ts'
 import type { TemplateFacts, TemplateFiles } from './template-files.ts'
-import { warmUpPrograms } from './warm-up.ts'
-import { warmVm } from './warm-vm.ts'
+import { WARM_COMMAND, warmUpPrograms } from './warm-up.ts'
+import { warmCommand, warmVm } from './warm-vm.ts'
 
 export interface BuildTemplateOptions {
   readonly language: string
@@ -37,6 +37,7 @@ export async function buildTemplate(
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     throwIfAborted(signal)
+    await warmCommand(vm, WARM_COMMAND)
     for (const program of warmUpPrograms(language)) await warmVm(vm, language, program)
     // Rehearsed: what a resumed VM does first then finds its pages in memory.
     await vm.adopt(IDENTITY, signal)

@@ -1,6 +1,6 @@
 import { type Accelerator, templateArguments, type VmPlan } from '../qemu/index.ts'
 import type { TemplateSpec } from './template-key.ts'
-import { warmUpPrograms } from './warm-up.ts'
+import { WARM_COMMAND, warmUpPrograms } from './warm-up.ts'
 
 /** Raised when what a template holds changes its meaning without any of its parts changing. */
 export const TEMPLATE_FORMAT = 1
@@ -23,7 +23,7 @@ export function templateSpec(source: SpecSource, plan: VmPlan, language: string)
     ...source,
     argv: templateArguments(plan),
     language,
-    warmUp: warmUpPrograms(language).join('\n\n'),
+    warmUp: [...warmUpPrograms(language), ...WARM_COMMAND].join('\n\n'),
     memoryMb: plan.memoryMb,
     cpus: plan.cpus,
   }

@@ -23,6 +23,12 @@ const FIRST_PROGRAMS: Readonly<Record<string, string>> = {
   bash: 'echo $((6 * 7)); : :',
 }
 
+/**
+ * Run before any template is saved, as `commands.run` runs it: bash and what it loads are then in the guest's memory in every
+ * VM that is resumed (the first command of a Python sandbox: 186 to 96 ms). The file tool and the agent always are.
+ */
+export const WARM_COMMAND: readonly string[] = ['/bin/bash', '-c', 'ls / | cat']
+
 const PYTHON_MODULES = [
   'base64, collections, contextlib, copy, csv, dataclasses, datetime, decimal, enum, functools, hashlib, io, itertools',
   'json, logging, math, operator, os, pathlib, random, re, shutil, statistics, string, struct, subprocess, sys, tempfile',

@@ -1,5 +1,6 @@
 import { BootError } from '../base/index.ts'
-import { runCode, type RunEnd, STREAMS, type Vm } from '../vm/index.ts'
+import type { Exchange } from '../channel/index.ts'
+import { type ExecEnd, execProgram, runCode, STREAMS, type Vm } from '../vm/index.ts'
 
 /** Milliseconds for a warm-up program; it takes a second under emulation. */
 const WARM_UP_TIMEOUT_MS = 60_000
@@ -36,24 +37,48 @@ export async function warmVm(
     stderrLimit: OUTPUT_LIMIT,
   }
   const exchange = runCode(vm.channel, request, () => undefined)
+  const { end, stderr } = await outcomeOf(vm, exchange, answerTimeoutMs)
+  if (end.exitCode === 0 && end.state === 'kept') return
+  throw warmUpError(vm, `program of ${language}`, end, stderr)
+}
+
+/**
+ * Runs a command in a VM that serves nobody yet.
+ * @throws BootError when it fails, or whatever ended the VM
+ */
+export async function warmCommand(vm: Vm, argv: readonly string[]): Promise<void> {
+  const limits = { timeoutMs: WARM_UP_TIMEOUT_MS, stdoutLimit: OUTPUT_LIMIT, stderrLimit: OUTPUT_LIMIT }
+  const exchange = execProgram(vm.channel, { argv, env: {}, ...limits })
+  exchange.writable(STREAMS.stdin).end()
+  const { end, stderr } = await outcomeOf(vm, exchange, ANSWER_TIMEOUT_MS)
+  if (end.exitCode !== 0) throw warmUpError(vm, `command ${argv[0] ?? ''}`, end, stderr)
+}
+
+async function outcomeOf<E extends ExecEnd>(
+  vm: Vm,
+  exchange: Exchange<E>,
+  answerTimeoutMs: number,
+): Promise<{ readonly end: E; readonly stderr: string }> {
   const outputs = Promise.all([STREAMS.stdout, STREAMS.stderr].map(async (id) => await textOf(exchange.readable(id))))
   // Observed here: a failure of the response, which comes first, says more.
   outputs.catch(() => undefined)
   const late = setTimeout(() => vm.end(`its warm-up did not end within ${answerTimeoutMs / 1000} s`), answerTimeoutMs)
   // A VM of a pool holds no process open.
   late.unref()
-  let end: RunEnd
   try {
-    end = await exchange.response
+    const end = await exchange.response
+    const [, stderr = ''] = await outputs
+    return { end, stderr }
   } catch (error) {
     throw await vm.explain(error, false)
   } finally {
     clearTimeout(late)
   }
-  const [, stderr = ''] = await outputs
-  if (end.exitCode === 0 && end.state === 'kept') return
-  throw new BootError(
-    `The warm-up program of ${language} ended with ${end.exitCode} (${end.reason}): ${stderr}`,
+}
+
+function warmUpError(vm: Vm, what: string, { exitCode, reason }: ExecEnd, stderr: string): BootError {
+  return new BootError(
+    `The warm-up ${what} ended with ${exitCode} (${reason}): ${stderr}`,
     { phase: 'warm-up', bootLog: vm.bootLog, stderr: '' },
     { retryable: false },
   )

@@ -52,7 +52,7 @@ export async function runBench(options: RunBenchOptions): Promise<BenchReport> {
       plan,
       guard,
       signal,
-      template: async (language) => await findTemplate(paths, plan, language),
+      template: async (its, language) => await findTemplate(paths, its, language),
     }),
     alternatives: options.offers.flatMap((offer): Alternative[] => ('alternative' in offer ? [offer.alternative] : [])),
     scheduler: (more = {}) => new Scheduler({ logger, ...more }),

@@ -1,6 +1,7 @@
 import type { Scenario } from './scenario.ts'
 import { burst100, burst20 } from './scenarios/burst.ts'
 import { coldBoot } from './scenarios/cold-boot.ts'
+import { files } from './scenarios/files.ts'
 import { idle } from './scenarios/idle.ts'
 import { memory } from './scenarios/memory.ts'
 import { nextRun } from './scenarios/next-run.ts'
@@ -23,4 +24,5 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   idle,
   output,
+  files,
 ]

@@ -13,8 +13,8 @@ export interface TemplateFilePair {
 export interface BareMachineOptions {
   /** The plan of the product's VMs. */
   readonly plan: VmPlan
-  /** The product's own template of a language. */
-  readonly template: (language: Language) => Promise<TemplateFilePair>
+  /** The product's own template of a plan and a language. */
+  readonly template: (plan: VmPlan, language: Language) => Promise<TemplateFilePair>
   readonly guard: OrphanGuard
   readonly signal: AbortSignal
 }
@@ -28,6 +28,11 @@ export class BareMachine {
     this.#options = options
   }
 
+  /** The same with another amount of memory. @param memoryMb MiB */
+  withMemory(memoryMb: number): BareMachine {
+    return new BareMachine({ ...this.#options, plan: { ...this.#options.plan, memoryMb } })
+  }
+
   /** A VM whose kernel is about to boot. */
   boot(): BareVm {
     return new BareVm(renderBareCommand(this.#options.plan), this.#options)
@@ -35,7 +40,7 @@ export class BareMachine {
 
   /** Finds the template of a language; to be called before the clock runs. */
   async prepare(language: Language): Promise<TemplateFilePair> {
-    const template = await this.#options.template(language)
+    const template = await this.#options.template(this.#options.plan, language)
     this.#templates.set(language, template)
     return template
   }

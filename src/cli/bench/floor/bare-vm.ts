@@ -72,13 +72,21 @@ export class BareVm implements AsyncDisposable {
   async resume(): Promise<void> {
     const entropy = randomBytes(64).toString('base64')
     const params = { unixTimeNs: `${Date.now()}000000`, entropy, hostname: 'floor', env: {} }
-    await this.#step(this.#wire.request('resume', params, 'keep'))
+    await this.#step(this.#wire.request({ method: 'resume', params }))
   }
 
   async run(program: BareProgram): Promise<BareAnswer> {
     const { language, code, stdoutLimit = STDOUT_LIMIT, output = 'keep' } = program
     const params = { language, code, context: 'default', env: {}, timeoutMs: STEP_LIMIT_MS, stdoutLimit }
-    return await this.#step(this.#wire.request('run', { ...params, stderrLimit: STDERR_LIMIT }, output))
+    return await this.#step(
+      this.#wire.request({ method: 'run', params: { ...params, stderrLimit: STDERR_LIMIT }, output }),
+    )
+  }
+
+  /** Runs a program that reads `input` to its end; its output is counted. */
+  async exec(argv: readonly string[], input: Uint8Array = new Uint8Array(0)): Promise<BareAnswer> {
+    const params = { argv, env: {}, timeoutMs: STEP_LIMIT_MS, stdoutLimit: 0, stderrLimit: STDERR_LIMIT }
+    return await this.#step(this.#wire.request({ method: 'exec', params, input, output: 'count' }))
   }
 
   /** Kills QEMU and waits until it is dead. */

@@ -4,11 +4,25 @@ import type { Duplex } from 'node:stream'
 
 const MAGIC = 0x5358
 const HEADER_BYTES = 12
-const TYPE = { hello: 1, welcome: 2, request: 3, response: 4, data: 7, credit: 8 } as const
+const TYPE = { hello: 1, welcome: 2, request: 3, response: 4, data: 7, credit: 8, end: 9 } as const
 const GENERATION = 1
+/** The stream that a program reads. */
+const STDIN = 0
+const WINDOW_BYTES = 262_144
+const LARGEST_DATA = 65_536
 
 /** Credit is given back in portions of a quarter of the window, so that the sender never waits for it. */
-const CREDIT_PORTION = 65_536
+const CREDIT_PORTION = WINDOW_BYTES / 4
+
+/** A request, and what becomes of its streams. */
+export interface BareRequest {
+  readonly method: string
+  readonly params: object
+  /** Content of stdin; it ends behind it. @default none, and no end */
+  readonly input?: Uint8Array
+  /** `count` counts the bytes of the output and drops them. @default 'keep' */
+  readonly output?: 'keep' | 'count' | undefined
+}
 
 /** What a request gave. */
 export interface BareAnswer {
@@ -19,11 +33,23 @@ export interface BareAnswer {
 }
 
 interface OpenRequest {
+  readonly id: number
   readonly keep: boolean
   readonly pieces: Buffer[]
   readonly unpaid: Map<number, number>
   bytes: number
+  /** What of the input has not been sent. */
+  input: Uint8Array | undefined
+  credit: number
   readonly answered: (answer: BareAnswer) => void
+}
+
+/** A DATA frame that is being read. */
+interface OpenData {
+  readonly request: OpenRequest | undefined
+  readonly stream: number
+  /** Bytes that are still to come. */
+  rest: number
 }
 
 /** The host's half of a channel, as short as it can be. */
@@ -34,6 +60,7 @@ export class BareWire {
   readonly #open = new Map<number, OpenRequest>()
   #nextId = 1
   #held: Buffer = Buffer.alloc(0)
+  #data: OpenData | undefined
   #greeted: () => void = () => undefined
 
   constructor(socket: Duplex) {
@@ -42,40 +69,91 @@ export class BareWire {
       this.#greeted = resolve
     })
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('drain', () => {
+      for (const request of this.#open.values()) this.#feed(request)
+    })
   }
 
-  /** @param output `keep` to have it as text, `count` to have its length only */
-  async request(method: string, params: object, output: 'keep' | 'count'): Promise<BareAnswer> {
+  async request({ method, params, input, output = 'keep' }: BareRequest): Promise<BareAnswer> {
     const id = this.#nextId
     this.#nextId += 2
     return await new Promise((answered) => {
-      this.#open.set(id, { keep: output === 'keep', pieces: [], unpaid: new Map(), bytes: 0, answered })
-      this.#socket.write(frame(TYPE.request, 0, id, Buffer.from(JSON.stringify({ method, params }))))
+      const [keep, pieces, unpaid] = [output === 'keep', [], new Map<number, number>()]
+      const request = { id, keep, pieces, unpaid, bytes: 0, input, credit: WINDOW_BYTES, answered }
+      this.#open.set(id, request)
+      const body = Buffer.from(JSON.stringify({ method, params }))
+      this.#socket.write(Buffer.concat([header(TYPE.request, 0, id, body.length), body]))
+      this.#feed(request)
     })
+  }
+
+  /** Sends as much of the input as the guest has room for. */
+  #feed(request: OpenRequest): void {
+    const socket = this.#socket
+    socket.cork()
+    while (request.input !== undefined && !socket.writableNeedDrain) {
+      const piece = request.input.subarray(0, Math.min(request.credit, LARGEST_DATA))
+      if (piece.length > 0) {
+        socket.write(header(TYPE.data, STDIN, request.id, piece.length))
+        socket.write(piece)
+        request.credit -= piece.length
+        request.input = request.input.subarray(piece.length)
+      }
+      if (request.input.length > 0) {
+        if (request.credit === 0) break
+        continue
+      }
+      socket.write(header(TYPE.end, STDIN, request.id, 0))
+      request.input = undefined
+    }
+    socket.uncork()
   }
 
   #read(chunk: Buffer): void {
     let held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
-    while (held.length >= HEADER_BYTES) {
-      const end = HEADER_BYTES + held.readUInt32LE(8)
+    for (;;) {
+      if (this.#data !== undefined) held = this.#takeData(this.#data, held)
+      if (held.length < HEADER_BYTES) break
+      const [type, stream, id] = [held.readUInt8(2), held.readUInt8(3), held.readUInt32LE(4)]
+      const length = held.readUInt32LE(8)
+      if (type === TYPE.data) {
+        this.#data = { request: this.#open.get(id), stream, rest: length }
+        held = held.subarray(HEADER_BYTES)
+        continue
+      }
+      const end = HEADER_BYTES + length
       if (held.length < end) break
-      this.#take(held.readUInt8(2), held.readUInt8(3), held.readUInt32LE(4), held.subarray(HEADER_BYTES, end))
+      this.#take(type, id, held.subarray(HEADER_BYTES, end))
       held = held.subarray(end)
     }
     this.#held = held
   }
 
-  #take(type: number, stream: number, id: number, payload: Buffer): void {
+  /** Takes what there is of a DATA frame, and gives what comes after it. */
+  #takeData(data: OpenData, held: Buffer): Buffer {
+    const piece = held.subarray(0, data.rest)
+    data.rest -= piece.length
+    const { request, stream } = data
+    if (data.rest === 0) this.#data = undefined
+    if (request !== undefined) {
+      request.bytes += piece.length
+      if (request.keep) request.pieces.push(Buffer.from(piece))
+      this.#pay(request, stream, piece.length)
+    }
+    return held.subarray(piece.length)
+  }
+
+  #take(type: number, id: number, payload: Buffer): void {
     if (type === TYPE.hello) {
-      this.#socket.write(frame(TYPE.welcome, 0, 0, Buffer.from(JSON.stringify({ generation: GENERATION }))))
+      const body = Buffer.from(JSON.stringify({ generation: GENERATION }))
+      this.#socket.write(Buffer.concat([header(TYPE.welcome, 0, 0, body.length), body]))
       this.#greeted()
     }
     const request = this.#open.get(id)
     if (request === undefined) return
-    if (type === TYPE.data) {
-      request.bytes += payload.length
-      if (request.keep) request.pieces.push(Buffer.from(payload))
-      this.#pay(request, stream, id, payload.length)
+    if (type === TYPE.credit) {
+      request.credit += payload.readUInt32LE(0)
+      this.#feed(request)
     } else if (type === TYPE.response) {
       this.#open.delete(id)
       const response: unknown = JSON.parse(payload.toString())
@@ -83,22 +161,22 @@ export class BareWire {
     }
   }
 
-  #pay(request: OpenRequest, stream: number, id: number, bytes: number): void {
+  #pay(request: OpenRequest, stream: number, bytes: number): void {
     const unpaid = (request.unpaid.get(stream) ?? 0) + bytes
     request.unpaid.set(stream, unpaid < CREDIT_PORTION ? unpaid : 0)
     if (unpaid < CREDIT_PORTION) return
     const payload = Buffer.alloc(4)
     payload.writeUInt32LE(unpaid)
-    this.#socket.write(frame(TYPE.credit, stream, id, payload))
+    this.#socket.write(Buffer.concat([header(TYPE.credit, stream, request.id, payload.length), payload]))
   }
 }
 
-function frame(type: number, stream: number, id: number, payload: Buffer): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES)
-  header.writeUInt16LE(MAGIC, 0)
-  header.writeUInt8(type, 2)
-  header.writeUInt8(stream, 3)
-  header.writeUInt32LE(id, 4)
-  header.writeUInt32LE(payload.length, 8)
-  return Buffer.concat([header, payload])
+function header(type: number, stream: number, id: number, length: number): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES)
+  bytes.writeUInt16LE(MAGIC, 0)
+  bytes.writeUInt8(type, 2)
+  bytes.writeUInt8(stream, 3)
+  bytes.writeUInt32LE(id, 4)
+  bytes.writeUInt32LE(length, 8)
+  return bytes
 }
