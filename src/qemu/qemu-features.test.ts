@@ -11,7 +11,7 @@ describe('chooseCpu', () => {
     expect(chooseCpu(models)).toEqual({
       model: 'SapphireRapids-v2',
       vendor: 'AuthenticAMD',
-      off: ['svm', 'vmx', 'pcid', 'avx512f'],
+      off: ['svm', 'vmx', 'erms', 'fsrm', 'fsrs', 'fzrm', 'pcid', 'avx512f'],
     })
   })
 
@@ -20,9 +20,13 @@ describe('chooseCpu', () => {
     expect(chooseCpu(models)).toEqual({
       model: 'Skylake-Server-v4',
       vendor: 'AuthenticAMD',
-      off: ['svm', 'vmx', 'hle'],
+      off: ['svm', 'vmx', 'erms', 'fsrm', 'fsrs', 'fzrm', 'hle'],
     })
-    expect(chooseCpu([])).toEqual({ model: 'max', vendor: 'AuthenticAMD', off: ['svm', 'vmx'] })
+    expect(chooseCpu([])).toEqual({
+      model: 'max',
+      vendor: 'AuthenticAMD',
+      off: ['svm', 'vmx', 'erms', 'fsrm', 'fsrs', 'fzrm'],
+    })
   })
 })
 

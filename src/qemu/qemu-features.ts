@@ -48,6 +48,12 @@ const TCG_VENDOR = 'AuthenticAMD'
 /** Nested virtualization is never offered (requirement A13). */
 export const NO_NESTING: readonly string[] = ['svm', 'vmx']
 
+/**
+ * Where string instructions are said to be fast, kernel and libc copy and clear a byte at a time by them, which TCG takes
+ * literally; without that they move words and vectors (docs/decisions/0007-emulated-cpu.md).
+ */
+const FAST_STRINGS: readonly string[] = ['erms', 'fsrm', 'fsrs', 'fzrm']
+
 const featuresFile = z.object({
   version: z.object({ major: z.number(), minor: z.number(), micro: z.number() }),
   cpu: z.object({ model: z.string(), vendor: z.string(), off: z.array(z.string()) }),
@@ -78,7 +84,9 @@ export async function askQemu(options: AskQemuOptions): Promise<QemuFeatures> {
 export async function programKey(program: QemuProgram): Promise<string> {
   const { size, mtimeMs } = await stat(programFile(program))
   return createHash('sha256')
-    .update(JSON.stringify(['qemu', 2, program.binary, size, mtimeMs, TCG_MODELS, TCG_VENDOR, NO_NESTING]))
+    .update(
+      JSON.stringify(['qemu', 2, program.binary, size, mtimeMs, TCG_MODELS, TCG_VENDOR, NO_NESTING, FAST_STRINGS]),
+    )
     .digest('hex')
     .slice(0, 32)
 }
@@ -112,10 +120,11 @@ export function chooseCpu(models: z.infer<typeof cpuDefinitions>): CpuPlan {
     if (found === undefined) continue
     // QEMU warns of each feature it cannot emulate at every start, fifty lines; turned off by name it says nothing.
     const unavailable = (found['unavailable-features'] ?? []).filter((feature) => /^[\w.-]+$/.test(feature))
-    const off = [...NO_NESTING, ...unavailable.filter((feature) => !NO_NESTING.includes(feature))]
+    const chosen = [...NO_NESTING, ...FAST_STRINGS]
+    const off = [...chosen, ...unavailable.filter((feature) => !chosen.includes(feature))]
     return { model: name, vendor: TCG_VENDOR, off }
   }
-  return { model: 'max', vendor: TCG_VENDOR, off: NO_NESTING }
+  return { model: 'max', vendor: TCG_VENDOR, off: [...NO_NESTING, ...FAST_STRINGS] }
 }
 
 export function compareVersions(a: QemuVersion, b: QemuVersion): number {
