@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { resolvePaths } from '../../src/host/index.ts'
 import { descendants, qemuProcesses } from './processes.ts'
 import { KEYS, PseudoTerminal } from './pseudo-terminal.ts'
 import { isAlive, sbx } from './sbx.ts'
@@ -181,7 +182,10 @@ describe('commands of the REPL', () => {
     await mkdir(home)
     await writeFile(join(home, 'my data.txt'), 'content')
     await writeFile(join(home, 'program.py'), 'y = 7\n\nprint("ran")\n')
-    await using terminal = new PseudoTerminal(['repl'], { XDG_STATE_HOME: directory, HOME: home })
+    // Another home directory, and the cache of this one.
+    const { cacheDir } = resolvePaths(process.env)
+    const env = { XDG_STATE_HOME: directory, HOME: home, EXEC_SANDBOX_CACHE_DIR: cacheDir }
+    await using terminal = new PseudoTerminal(['repl'], env)
     await terminal.until('>>> ')
     expect(await terminal.enter('.help', '>>> ')).toMatch(/\.upload LOCAL \[GUEST\] .*\n/)
     expect(await terminal.enter('.upload "~/my data.txt" in/', '>>> ')).toContain(
