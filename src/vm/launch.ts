@@ -11,7 +11,7 @@ import {
 } from '../base/index.ts'
 import { Channel, RequestRefusedError } from '../channel/index.ts'
 import { canPass, continueGuest, describeExit, loadState, QemuProcess, QmpError, type VmPlan } from '../qemu/index.ts'
-import { type GuestIdentity, resumeGuest, startRepl } from './agent-client.ts'
+import { type GuestIdentity, resumeGuest, setClock, startRepl } from './agent-client.ts'
 import { BOOT_LIMIT_MS, nextBootDelayMs } from './boot-retry.ts'
 import { EXIT_CAUSE_WAIT_MS, type LaunchTiming, Vm } from './vm.ts'
 
@@ -86,6 +86,8 @@ async function launchOnce(plan: VmPlan, options: LaunchOptions): Promise<Vm> {
       timing.bootMs = clock.lap('boot')
     }
     await phases.run('resume', resumeGuest(channel, { ...identity, signal }))
+    // Not waited for: what is asked next stands behind it, and a channel that breaks tells whoever asks.
+    setClock(channel).catch(() => undefined)
     timing.connectMs = clock.lap('connect')
     // A template was saved with its interpreter running.
     if (plan.memory.kind !== 'template') {

@@ -66,6 +66,7 @@ impl Agent {
         } else {
             match request.method.as_str() {
                 "ping" => request.params().map(|request::Ping {}| self.ping(id)),
+                "clock" => request.params().and_then(|clock| self.set_clock(id, &clock)),
                 "signal" => request.params().map(|signal| self.signal(id, &signal)),
                 "resume" => {
                     let resumed = request.params().and_then(|resume| self.resume(id, resume));

@@ -1,6 +1,7 @@
 //! `resume`: a machine that was booted, or is the copy of another, becomes this sandbox's.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rustix::time::{clock_settime, ClockId, Timespec};
 
@@ -46,19 +47,32 @@ impl Agent {
         Ok(())
     }
 
+    /// The host's clock once more, now that nothing has to be translated on the way of the word.
+    pub(super) fn set_clock(&mut self, id: u32, request: &request::Clock) -> Result<(), RequestError> {
+        if self.machine.is_some() {
+            set_clock(request.unix_time_ns).map_err(|what| RequestError::new(ErrorCode::Internal, what))?;
+        }
+        self.respond_resumed(id);
+        Ok(())
+    }
+
     pub(super) fn respond_resumed(&mut self, id: u32) {
         let time = GuestTime { guest_ms: milliseconds(clock::now()) };
         self.port.respond(id, &Ok(time));
     }
 }
 
+fn set_clock(time: Duration) -> Result<(), String> {
+    let time = Timespec {
+        tv_sec: i64::try_from(time.as_secs()).map_err(|error| format!("the clock: {error}"))?,
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    clock_settime(ClockId::Realtime, time).map_err(|error| format!("setting the clock: {error}"))
+}
+
 /// Clock, generator, name and machine-id. Entropy comes before the machine-id, which is drawn from the generator.
 fn become_another(machine: &mut Machine, request: &request::Resume) -> Result<(), String> {
-    let time = Timespec {
-        tv_sec: i64::try_from(request.unix_time_ns.as_secs()).map_err(|error| format!("the clock: {error}"))?,
-        tv_nsec: request.unix_time_ns.subsec_nanos().into(),
-    };
-    clock_settime(ClockId::Realtime, time).map_err(|error| format!("setting the clock: {error}"))?;
+    set_clock(request.unix_time_ns)?;
     add_entropy(&machine.generator, &request.entropy).map_err(|error| format!("adding entropy: {error}"))?;
     machine.names.renew(&request.hostname).map_err(|error| error.to_string())
 }

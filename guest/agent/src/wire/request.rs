@@ -72,6 +72,13 @@ pub struct Resume {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clock {
+    #[serde(deserialize_with = "decimal_nanoseconds")]
+    pub unix_time_ns: Duration,
+}
+
+#[derive(Debug, Deserialize)]
 pub struct Start {
     pub language: Language,
     pub context: String,
@@ -232,6 +239,12 @@ impl Checked for Signal {
         } else {
             Err(format!("signal: expected 1 to 64, got {}", self.signal))
         }
+    }
+}
+
+impl Checked for Clock {
+    fn check(&self) -> Result<(), String> {
+        Ok(())
     }
 }
 
