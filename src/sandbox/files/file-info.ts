@@ -4,15 +4,7 @@ import { z } from 'zod'
 import { FileError } from '../../base/index.ts'
 import { decodeGuestPath } from '../guest-path.ts'
 
-export const FILE_TYPES = [
-  'file',
-  'directory',
-  'symlink',
-  'fifo',
-  'socket',
-  'block-device',
-  'character-device',
-] as const
+const FILE_TYPES = ['file', 'directory', 'symlink', 'fifo', 'socket', 'block-device', 'character-device'] as const
 export type FileType = (typeof FILE_TYPES)[number]
 
 /** A file of the guest. Bytes of names that are not UTF-8 are U+DC80–U+DCFF, as in Python. */

@@ -67,7 +67,7 @@ const moment = z.number().min(0).max(8.64e15)
 const abortable = { signal: signal.optional() }
 
 /** The shapes of the options, one per method. */
-export const FILE_SCHEMAS = {
+const FILE_SCHEMAS = {
   read: z.strictObject({
     ...abortable,
     format: z.enum(['text', 'bytes', 'stream']).optional(),

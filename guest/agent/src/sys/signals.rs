@@ -67,11 +67,3 @@ pub fn signal_process(pid: Pid, signal: i32) -> bool {
     // SAFETY: a plain system call on numbers.
     unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) == 0 }
 }
-
-/// Sends a signal to every process but the caller and init: as PID 1, to all of the user's.
-pub fn signal_everybody(signal: i32) {
-    // SAFETY: a plain system call on numbers; that nobody is left to signal is no failure.
-    unsafe {
-        libc::kill(-1, signal);
-    }
-}
