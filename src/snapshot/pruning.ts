@@ -1,4 +1,4 @@
-import { chooseEvictions } from './eviction.ts'
+import { chooseEvictions } from '../host/index.ts'
 import type { TemplateSummary } from './template-list.ts'
 
 /** What a person asks to have removed. */
