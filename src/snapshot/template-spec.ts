@@ -21,6 +21,7 @@ export function templateSpec(source: SpecSource, plan: VmPlan, language: string)
   return {
     format: TEMPLATE_FORMAT,
     ...source,
+    layer: plan.layer?.digest,
     argv: templateArguments(plan),
     language,
     warmUp: [...warmUpPrograms(language), ...WARM_COMMAND].join('\n\n'),

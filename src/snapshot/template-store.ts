@@ -1,5 +1,5 @@
 import { readFile, utimes } from 'node:fs/promises'
-import { AbortedError, errnoOf, type Logger, throwIfAborted, untilAborted } from '../base/index.ts'
+import { AbortedError, errnoOf, type Logger, SharedWork, throwIfAborted, untilAborted } from '../base/index.ts'
 import {
   directoryInode,
   type EntryDirectory,
@@ -13,7 +13,6 @@ import {
 import { expectedBytes } from './expected-bytes.ts'
 import { MakeError, makeTemplate } from './make-template.ts'
 import { readAhead } from './memory-digest.ts'
-import { SharedWork } from './shared-work.ts'
 import { checkTemplate } from './template-check.ts'
 import { templateEntries, type TemplateFacts, type TemplateFiles } from './template-files.ts'
 import { templateKey, type TemplateSpec } from './template-key.ts'
