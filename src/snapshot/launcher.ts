@@ -24,6 +24,8 @@ export interface LaunchRequest {
   readonly identity: GuestIdentity
   /** Whoever wants to see the boot gets one. */
   readonly onBootLog: ((line: string) => void) | undefined
+  /** There will hardly be another of its kind: no template is looked for, or saved. */
+  readonly unique: boolean
   readonly signal: AbortSignal
   /** Milliseconds to wait for room on this host. */
   readonly admissionTimeoutMs: number
@@ -131,7 +133,14 @@ export class Launcher {
   /** The template for such VMs, built now if there is none. Undefined when it could not be kept (told in the log). */
   async bake(plan: VmPlan, language: string, signal: AbortSignal): Promise<Template | undefined> {
     const admissionTimeoutMs = BUILD_ADMISSION_TIMEOUT_MS.most
-    const { template, build } = await this.#look({ plan, language, signal, onBootLog: undefined, admissionTimeoutMs })
+    const { template, build } = await this.#look({
+      plan,
+      language,
+      signal,
+      onBootLog: undefined,
+      unique: false,
+      admissionTimeoutMs,
+    })
     build?.begin()
     return template ?? (build === undefined ? undefined : await untilAborted(build.done, signal))
   }
@@ -168,9 +177,9 @@ export class Launcher {
 
   /** The template, waited for if it is being built; or the announcement that the caller will have one built. */
   async #look(
-    request: BuildRequest & Pick<LaunchRequest, 'onBootLog' | 'signal'>,
+    request: BuildRequest & Pick<LaunchRequest, 'onBootLog' | 'unique' | 'signal'>,
   ): Promise<{ readonly template?: Template | undefined; readonly build?: Build }> {
-    if (request.onBootLog !== undefined) return {}
+    if (request.onBootLog !== undefined || request.unique) return {}
     const spec = templateSpec(this.#origin, request.plan, request.language)
     const key = templateKey(spec)
     const under = this.#builds.get(key)
