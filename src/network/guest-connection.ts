@@ -1,11 +1,5 @@
 /** Why a connection did not come about, or ended before its time. The guest turns it into what `connect()` or `read()` says. */
-export type ConnectionFailureCode =
-  | 'refused'
-  | 'connection-refused'
-  | 'unreachable'
-  | 'timed-out'
-  | 'reset'
-  | 'busy'
+export type ConnectionFailureCode = 'refused' | 'connection-refused' | 'unreachable' | 'timed-out' | 'reset' | 'busy'
 
 export interface ConnectionFailure {
   readonly code: ConnectionFailureCode

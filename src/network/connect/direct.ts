@@ -5,6 +5,12 @@ import type { ConnectionFailureCode } from '../guest-connection.ts'
 /** Begins a TCP connection to an address, never to a name. The socket allows half-open connections. */
 export type Connect = (address: string, port: number) => Socket
 
+/** A socket that is connected to `address`, one of those that were to be tried. */
+export interface DirectConnection {
+  readonly socket: Socket
+  readonly address: string
+}
+
 export interface DirectOptions {
   readonly connect: Connect
   /** Ends the attempt; its reason is thrown. */
@@ -14,22 +20,28 @@ export interface DirectOptions {
 /** Milliseconds after which the next address is tried beside the one that has not answered (RFC 8305, section 5). */
 const NEXT_ADDRESS_MS = 250
 
-/** Seconds of silence after which the host asks whether the peer is still there. */
+/** Milliseconds of silence after which the host asks whether the peer is still there. */
 const KEEP_ALIVE_MS = 60_000
+
+/** Bytes that wait in a socket, each way, before its other side is slowed down: as much as one read of the system gives. */
+const BUFFER_BYTES = 65_536
 
 /** Addresses of a name that are tried; a name can have hundreds, and each is a socket. */
 const MAX_ADDRESSES = 8
 
 /** The real `Connect`. Nagle's algorithm has had its say in the guest: what comes from there goes out as it comes. */
 export function connectSocket(address: string, port: number): Socket {
-  return connectTcp({
+  // `highWaterMark` is one of the options of every stream, which the types of `connect` leave out.
+  const options = {
     host: address,
     port,
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
-  })
+    highWaterMark: BUFFER_BYTES,
+  }
+  return connectTcp(options)
 }
 
 /**
@@ -41,12 +53,12 @@ export async function connectDirect(
   addresses: readonly string[],
   port: number,
   { connect, signal }: DirectOptions,
-): Promise<Socket> {
+): Promise<DirectConnection> {
   signal.throwIfAborted()
   const queue = addresses.slice(0, MAX_ADDRESSES)
   const sockets = new Set<Socket>()
   const failures: ConnectionError[] = []
-  return await new Promise<Socket>((resolve, reject) => {
+  return await new Promise<DirectConnection>((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined
     const settle = (finish: () => void, winner?: Socket): void => {
       clearTimeout(timer)
@@ -66,7 +78,7 @@ export async function connectDirect(
       const socket = begin(connect, address, port)
       sockets.add(socket)
       socket.once('connect', () => {
-        if (sockets.has(socket)) settle(() => resolve(socket), socket)
+        if (sockets.has(socket)) settle(() => resolve({ socket, address }), socket)
       })
       socket.once('error', (error) => {
         if (!sockets.delete(socket)) return

@@ -1,16 +1,13 @@
 import { request as requestHttp, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { LookupFunction } from 'node:net'
 import { ConnectionError } from '../connection-error.ts'
 import { errnoOf } from '../../base/index.ts'
 import type { ConnectionFailureCode } from '../guest-connection.ts'
 
 export interface ProxyOptions {
   readonly signal: AbortSignal
-  /** Resolves the proxy's own name. @default getaddrinfo, past the slots that lookups of guests share */
-  readonly lookup?: LookupFunction
-  /** PEM certificates trusted for an https: proxy beside those of Node. @default none */
+  /** PEM certificates that an https: proxy may be certified by. @default those of Node */
   readonly authorities?: readonly string[]
 }
 
@@ -57,10 +54,10 @@ export async function connectThroughProxy(proxy: URL, target: string, options: P
   })
 }
 
-function beginConnect(proxy: URL, target: string, { lookup, authorities, signal }: ProxyOptions): ClientRequest {
+function beginConnect(proxy: URL, target: string, { authorities }: ProxyOptions): ClientRequest {
   const host = proxy.hostname.replace(/^\[|\]$/g, '')
   const port = Number(proxy.port === '' ? (proxy.protocol === 'https:' ? 443 : 80) : proxy.port)
-  const address = { host, port, allowHalfOpen: true, ...(lookup === undefined ? {} : { lookup }) }
+  const address = { host, port, allowHalfOpen: true }
   return requestHttp({
     method: 'CONNECT',
     path: target,

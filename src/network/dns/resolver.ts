@@ -4,7 +4,10 @@ import { LaneFullError, type Lanes } from '../lanes.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 /** `lookup` of `node:dns/promises`: getaddrinfo(3), so /etc/hosts and nsswitch.conf hold as for any program of the host. */
-export type Lookup = (name: string, options: { readonly all: true; readonly verbatim: true }) => Promise<LookupAddress[]>
+export type Lookup = (
+  name: string,
+  options: { readonly all: true; readonly verbatim: true },
+) => Promise<LookupAddress[]>
 
 /** What the host knows about a name. `limited`: it was not asked, because the sandbox asks too much. */
 export type HostAnswer =
@@ -80,7 +83,8 @@ export class Resolver {
       })
       return this.#keep(name, { kind: 'addresses', addresses: found.map(({ address }) => address) })
     } catch (error) {
-      if (error instanceof LaneFullError) return { kind: 'limited', reason: `names waiting for the resolver: ${error.message}` }
+      if (error instanceof LaneFullError)
+        return { kind: 'limited', reason: `names waiting for the resolver: ${error.message}` }
       if (errnoOf(error) === 'ENOTFOUND') return this.#keep(name, { kind: 'no-name' })
       return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     } finally {
