@@ -10,3 +10,7 @@ export type { Decision, NetworkOptions, NetworkPolicy, NetworkRule, PortRange } 
 export { parseNetworkPolicy } from './policy/parse-network-policy.ts'
 export { TLS_PORTS } from './policy/tls-ports.ts'
 export { ClientHelloReader, type ClientOpening } from './tls/client-hello.ts'
+export { Gateway, type GatewayOptions, type NameAnswer } from './gateway.ts'
+export type { ConnectionFailure, ConnectionFailureCode, GuestConnection } from './guest-connection.ts'
+export { type HostNetwork, openHostNetwork } from './host-network.ts'
+export type { NetworkMetrics, NetworkRefusal } from './metrics.ts'
