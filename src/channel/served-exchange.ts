@@ -72,7 +72,9 @@ export class ServedExchange implements GuestExchange {
     try {
       await work(this)
     } catch (error) {
-      this.#link.logger?.warn('a request of the guest failed', { label: this.#label, error: String(error) })
+      // Whoever was told that nobody waits any more may well end with an error.
+      const level = this.signal.aborted ? 'debug' : 'warn'
+      this.#link.logger?.[level]('a request of the guest failed', { label: this.#label, error: String(error) })
     }
     this.#isSettled = true
     this.answer({ error: { code: 'reset', message: 'it ended without an answer' } })
