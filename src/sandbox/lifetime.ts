@@ -23,6 +23,8 @@ export class Lifetime {
   #idleTimer: NodeJS.Timeout | undefined
   #hold: NodeJS.Timeout | undefined
   #isDead = false
+  /** Calls under way, each as what rejects it. */
+  readonly #underWay = new Set<(error: Error) => void>()
 
   constructor(vm: Vm, idleTimeoutMs: number) {
     this.#vm = vm
@@ -33,6 +35,9 @@ export class Lifetime {
       // What never ends its use of a sandbox that is gone is no reason to stay.
       this.#isDead = true
       this.#release()
+      // A caller's own callback that never returns must not keep a call open after the close; a VM that was lost leaves
+      // complete calls the time to hand over what they have.
+      if (this.#end.reason === 'closed') for (const reject of this.#underWay) reject(closedError(this.#end))
       return this.#end
     })
     this.#armIdleTimer()
@@ -47,11 +52,17 @@ export class Lifetime {
   async busy<T>(work: () => Promise<T>): Promise<T> {
     this.throwIfEnded()
     const leave = this.enter()
+    let reject: (error: Error) => void = () => undefined
+    const closed = new Promise<never>((_, fail) => {
+      reject = fail
+    })
+    this.#underWay.add(reject)
     try {
-      return await work()
+      return await Promise.race([work(), closed])
     } catch (error) {
       throw this.explain(error)
     } finally {
+      this.#underWay.delete(reject)
       leave()
     }
   }
