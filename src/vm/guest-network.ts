@@ -44,14 +44,18 @@ export function dialGuest(
   port: number,
   { onConnected, signal }: { readonly onConnected: () => void; readonly signal: AbortSignal },
 ): Exchange<object> {
-  return channel.exchange('dial', { port }, {
-    label: `dial ${port}`,
-    receive: [DIAL_STREAMS.fromGuest],
-    send: [DIAL_STREAMS.toGuest],
-    event: z.object({ event: z.literal('connected') }),
-    onEvent: onConnected,
-    maxEvents: 1,
-    result: dialResult,
-    signal,
-  })
+  return channel.exchange(
+    'dial',
+    { port },
+    {
+      label: `dial ${port}`,
+      receive: [DIAL_STREAMS.fromGuest],
+      send: [DIAL_STREAMS.toGuest],
+      event: z.object({ event: z.literal('connected') }),
+      onEvent: onConnected,
+      maxEvents: 1,
+      result: dialResult,
+      signal,
+    },
+  )
 }
