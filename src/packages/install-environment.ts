@@ -26,10 +26,23 @@ function npmrc(access: IndexAccess, main: IndexUrl): string {
   const lines = [
     `registry=${main.href}`,
     ...access.further.map(({ index, scope }) => `${scope ?? ''}:registry=${index.href}`),
-    ...Object.entries(access.credentials).map(([key, value]) => `${key}=${value}`),
+    ...credentialsFor([main, ...access.further.map(({ index }) => index)], access.credentials),
   ]
   // A value cannot hold a line break: it was read from one line, or from a URL.
   return `${lines.join('\n')}\n`
+}
+
+/** Of the user's credentials only those of the registries that are asked: others have no business in the guest. */
+function credentialsFor(registries: readonly IndexUrl[], credentials: IndexAccess['credentials']): readonly string[] {
+  const places = registries.map(placeOf)
+  return Object.entries(credentials)
+    .filter(([key]) => places.some((place) => place.startsWith(key.slice(0, key.lastIndexOf(':')))))
+    .map(([key, value]) => `${key}=${value}`)
+}
+
+/** npm's settings name a registry without its scheme, and count for all that stands below it. */
+function placeOf(registry: IndexUrl): string {
+  return registry.shown.replace(/^https?:/, '')
 }
 
 /** The header that authenticates at an index, for whoever reads its pages; undefined when it needs none. Pure. */
@@ -38,8 +51,7 @@ export function authorizationFor(index: IndexUrl, credentials: IndexAccess['cred
   if (username !== '' || password !== '') {
     return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
   }
-  // npm's settings name the registry without its scheme, and count for all that stands below it.
-  const place = index.shown.replace(/^https?:/, '')
+  const place = placeOf(index)
   const own = (name: string): string | undefined =>
     Object.entries(credentials).find(
       ([key]) => key.endsWith(`:${name}`) && place.startsWith(key.slice(0, -name.length - 1)),
