@@ -125,6 +125,7 @@ const schema = z.strictObject({
       pythonIndexUrl: z.string().min(1).max(2_048).optional(),
       pythonExtraIndexUrls: z.array(z.string().min(1).max(2_048)).max(10).optional(),
       npmRegistryUrl: z.string().min(1).max(2_048).optional(),
+      imports: z.enum(['warm', 'lazy']).optional(),
       timeoutMs: z.number().int().min(10_000).max(86_400_000).optional(),
       memoryMb: z.number().int().min(512).max(65_536).optional(),
     })

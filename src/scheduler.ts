@@ -196,6 +196,12 @@ export class Scheduler implements AsyncDisposable {
     return await this.#packages.provide({ language, packages, root, onInstallLog, signal })
   }
 
+  /** Modules that a template has imported already. Packages read the environment when they are imported: then it must be there. */
+  #importsOf(layer: Layer | undefined, { env }: ResolvedSandboxOptions): readonly string[] {
+    const { imports } = this.#options.packages
+    return layer === undefined || imports === 'lazy' || Object.keys(env).length > 0 ? [] : layer.manifest.modules
+  }
+
   /** A sandbox like any other, for the installation of packages. */
   async #startInstallingVm({ memoryMb, timeoutMs, signal }: InstallingVmOptions): Promise<InstallingVm> {
     const options = resolveSandboxOptions(
@@ -260,8 +266,9 @@ export class Scheduler implements AsyncDisposable {
   ): Promise<boolean> {
     const resolved = this.#resolve(options)
     return await this.#watched(resolved.signal, async (signal) => {
-      const layer = diskOf(await this.#layerFor(resolved, signal))
-      return await this.#supply.prepare({ ...resolved, layer }, signal)
+      const layer = await this.#layerFor(resolved, signal)
+      const imports = this.#importsOf(layer, resolved)
+      return await this.#supply.prepare({ ...resolved, layer: diskOf(layer), imports }, signal)
     })
   }
 
@@ -310,7 +317,7 @@ export class Scheduler implements AsyncDisposable {
     // Read once per process, while the VM is on its way.
     if (options.network.enabled) void this.#host.authorities()
     const { vm, reservation, source, timing } = await this.#supply.take(
-      { ...options, layer: diskOf(layer), unique },
+      { ...options, layer: diskOf(layer), imports: this.#importsOf(layer, options), unique },
       use,
       signal,
     )

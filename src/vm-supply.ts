@@ -28,6 +28,8 @@ export interface SuppliedVm {
 export type SupplyOptions = Pick<ResolvedSandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'env' | 'onBootLog'> & {
   /** Installed packages. @default none */
   readonly layer?: LayerDisk | undefined
+  /** Modules of the layer's packages that the template has imported already. @default none */
+  readonly imports?: readonly string[] | undefined
   /** There will hardly be another of its kind: it boots, and no template is saved. @default false */
   readonly unique?: boolean
 }
@@ -100,12 +102,12 @@ export class VmSupply {
 
   /** Saves the template of such VMs unless there is one; false when it could not be kept (told in the log). */
   async prepare(
-    options: Pick<SupplyOptions, 'language' | 'memoryMb' | 'cpus' | 'layer'>,
+    options: Pick<SupplyOptions, 'language' | 'memoryMb' | 'cpus' | 'layer' | 'imports'>,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { launcher, ...found } = await this.#explored(signal)
     const plan = planOf(found, { ...options, onBootLog: undefined })
-    return (await launcher.bake(plan, options.language, signal)) !== undefined
+    return (await launcher.bake(plan, options, signal)) !== undefined
   }
 
   /** Digest of the root file system: what packages are installed for. */
@@ -180,6 +182,7 @@ export class VmSupply {
     const launched = await launcher.launch({
       plan: planOf(found, options),
       language: options.language,
+      imports: options.imports,
       ...request,
       onBootLog: options.onBootLog,
       unique: options.unique ?? false,

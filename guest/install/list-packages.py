@@ -1,17 +1,44 @@
-"""Prints what is installed in ~/layer: a JSON array of {"name", "version"}, in order."""
+"""Prints what is installed in ~/layer, as JSON: {"packages": [{"name", "version"}, ...], "modules": [...]}.
+
+`modules` are the top-level modules of the packages that the arguments, specs, ask for; Python only.
+"""
 
 import glob
 import importlib.metadata
 import json
 import os
+import re
+import sys
 
 LAYER = os.path.expanduser("~/layer")
 
 
 def python_packages():
-    paths = glob.glob(f"{LAYER}/usr/local/lib/python3.*/*-packages")
-    for distribution in importlib.metadata.distributions(path=paths):
+    for distribution in distributions():
         yield distribution.name, distribution.version
+
+
+def distributions():
+    return importlib.metadata.distributions(path=glob.glob(f"{LAYER}/usr/local/lib/python3.*/*-packages"))
+
+
+def comparable(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def python_modules(specs):
+    asked = {comparable(re.match(r"[A-Za-z0-9._-]*", spec)[0]) for spec in specs}
+    for distribution in distributions():
+        if comparable(distribution.name) not in asked:
+            continue
+        for file in distribution.files or []:
+            # A package has an __init__, a module is one file. What starts with an underscore is for the package itself.
+            first, *rest = file.parts
+            name = first if rest else re.sub(r"\.(py|cpython-[^.]*\.so|abi3\.so)$", "", first)
+            is_module = not rest and name != first
+            is_package = len(rest) == 1 and rest[0] == "__init__.py"
+            if (is_module or is_package) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and name not in ("test", "tests"):
+                yield name
 
 
 def javascript_packages():
@@ -36,4 +63,5 @@ found = {
     for name, version in [*python_packages(), *javascript_packages()]
     if isinstance(name, str) and isinstance(version, str)
 }
-print(json.dumps([{"name": name, "version": version} for name, version in sorted(found)]))
+packages = [{"name": name, "version": version} for name, version in sorted(found)]
+print(json.dumps({"packages": packages, "modules": sorted(set(python_modules(sys.argv[1:])))[:32]}))

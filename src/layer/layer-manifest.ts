@@ -4,6 +4,9 @@ import { PACKAGE_LANGUAGES } from './package-spec.ts'
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
+/** Names of modules: they go into a program, so they must be nothing but names. */
+export const moduleNamesSchema = z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)).max(32)
+
 /** A package that was installed, named by whoever resolved the specs: text of the guest, shown and never acted on. */
 export const installedPackageSchema = z.strictObject({
   name: z.string().min(1).max(256),
@@ -28,6 +31,8 @@ const manifestSchema = z.strictObject({
   disk: z.strictObject({ size: z.int().positive(), sha256: digest }),
   /** Everything that was installed, with the versions that the specs were resolved to. */
   packages: installedPackagesSchema,
+  /** Top-level modules of the packages that were asked for; none where nobody imports them ahead. */
+  modules: moduleNamesSchema,
 })
 
 /** A package of a layer. */

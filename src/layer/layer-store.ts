@@ -41,6 +41,8 @@ export interface LayerWork {
 /** What whoever made a layer knows of it. */
 export interface LayerFacts {
   readonly packages: readonly InstalledPackage[]
+  /** Top-level modules of those that were asked for. */
+  readonly modules: readonly string[]
 }
 
 export interface LayerStoreOptions {
@@ -259,6 +261,7 @@ async function seal(
     installMs: performance.now() - startedAt,
     disk: { size, sha256 },
     packages: [...facts.packages],
+    modules: [...facts.modules],
   }
 }
 

@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises'
+import { z } from 'zod'
 import { PackageError, throwIfAborted } from '../base/index.ts'
 import {
-  type InstalledPackage,
   installedPackagesSchema,
+  moduleNamesSchema,
   type LayerFacts,
   type LayerWork,
   type PackageLanguage,
@@ -62,9 +63,9 @@ export async function installPackages(
   // Whatever the packages have left running there has nobody to talk to.
   await vm.allow([])
   await seal(vm, signal)
-  const packages = await listPackages(vm, signal)
+  const facts = await listPackages(vm, request, signal)
   await copyDisk(vm, work)
-  return { packages }
+  return facts
 }
 
 /** Lets the VM reach the indexes and the hosts of their files; returns the installer's environment. */
@@ -116,14 +117,20 @@ async function seal(vm: InstallingVm, signal: AbortSignal): Promise<void> {
   throw sealError('No disk could be made of the installed packages', end)
 }
 
-async function listPackages(vm: InstallingVm, signal: AbortSignal): Promise<readonly InstalledPackage[]> {
-  const end = await vm.commands.run(await programCommand('list-packages.py', []), {
-    timeoutMs: LIST_TIMEOUT_MS,
-    signal,
-  })
-  const parsed = installedPackagesSchema.safeParse(end.exitCode === 0 ? parseJson(end.stdout) : undefined)
-  if (parsed.success) return parsed.data
-  throw sealError('The installed packages could not be listed', end)
+const listSchema = z.object({ packages: installedPackagesSchema, modules: z.array(z.string()).max(1_000) })
+
+async function listPackages(
+  vm: InstallingVm,
+  { specs }: InstallationRequest,
+  signal: AbortSignal,
+): Promise<LayerFacts> {
+  const command = await programCommand('list-packages.py', specs)
+  const end = await vm.commands.run(command, { timeoutMs: LIST_TIMEOUT_MS, signal })
+  const parsed = listSchema.safeParse(end.exitCode === 0 ? parseJson(end.stdout) : undefined)
+  if (!parsed.success) throw sealError('The installed packages could not be listed', end)
+  // Which modules there are only says what can be imported ahead.
+  const modules = moduleNamesSchema.safeParse(parsed.data.modules)
+  return { packages: parsed.data.packages, modules: modules.success ? modules.data : [] }
 }
 
 function sealError(what: string, end: CommandResult): PackageError {

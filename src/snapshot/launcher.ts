@@ -7,7 +7,7 @@ import { templateKey, type TemplateSpec } from './template-key.ts'
 import { Spares } from './spares.ts'
 import { TemplateTrust } from './template-trust.ts'
 import type { Template, TemplateStore } from './template-store.ts'
-import { type SpecSource, templateSpec } from './template-spec.ts'
+import { type SpecSource, templateSpec, type WarmUp } from './template-spec.ts'
 
 export interface LauncherOptions {
   readonly store: TemplateStore
@@ -21,6 +21,8 @@ export interface LaunchRequest {
   /** The VM to be launched; its memory is anonymous. */
   readonly plan: VmPlan
   readonly language: string
+  /** Modules of the layer's packages that the template has imported already. @default none */
+  readonly imports?: readonly string[] | undefined
   readonly identity: GuestIdentity
   /** Whoever wants to see the boot gets one. */
   readonly onBootLog: ((line: string) => void) | undefined
@@ -66,7 +68,7 @@ interface Build {
 }
 
 /** Of what a template is to be built, and how long whoever announces it would wait for room. */
-type BuildRequest = Pick<LaunchRequest, 'plan' | 'language' | 'admissionTimeoutMs'>
+type BuildRequest = Pick<LaunchRequest, 'plan' | 'language' | 'imports' | 'admissionTimeoutMs'>
 
 /** Restores of a template after which its next one is prepared for: who has come twice may come again. */
 const USES_BEFORE_SPARE = 2
@@ -131,11 +133,12 @@ export class Launcher {
   }
 
   /** The template for such VMs, built now if there is none. Undefined when it could not be kept (told in the log). */
-  async bake(plan: VmPlan, language: string, signal: AbortSignal): Promise<Template | undefined> {
+  async bake(plan: VmPlan, { language, imports }: WarmUp, signal: AbortSignal): Promise<Template | undefined> {
     const admissionTimeoutMs = BUILD_ADMISSION_TIMEOUT_MS.most
     const { template, build } = await this.#look({
       plan,
       language,
+      imports,
       signal,
       onBootLog: undefined,
       unique: false,
@@ -180,7 +183,7 @@ export class Launcher {
     request: BuildRequest & Pick<LaunchRequest, 'onBootLog' | 'unique' | 'signal'>,
   ): Promise<{ readonly template?: Template | undefined; readonly build?: Build }> {
     if (request.onBootLog !== undefined || request.unique) return {}
-    const spec = templateSpec(this.#origin, request.plan, request.language)
+    const spec = templateSpec(this.#origin, request.plan, request)
     const key = templateKey(spec)
     const under = this.#builds.get(key)
     if (under !== undefined) return { template: await untilAborted(under.done, request.signal) }
@@ -340,7 +343,7 @@ export class Launcher {
   }
 
   async #build(spec: TemplateSpec, request: BuildRequest): Promise<Template | undefined> {
-    const { plan, language, admissionTimeoutMs } = request
+    const { plan, language, imports, admissionTimeoutMs } = request
     const signal = this.#closing.signal
     const { most, least } = BUILD_ADMISSION_TIMEOUT_MS
     const timeoutMs = Math.min(most, Math.max(least, admissionTimeoutMs))
@@ -349,7 +352,7 @@ export class Launcher {
       async (files) => {
         const reservation = await this.#admit(plan, { signal, timeoutMs })
         try {
-          return await buildTemplate(plan, files, { language, signal, logger: this.#logger })
+          return await buildTemplate(plan, files, { language, imports, signal, logger: this.#logger })
         } finally {
           reservation.release()
         }

@@ -63,7 +63,9 @@ describe('a layer', () => {
 
   it('is not made of an empty disk', async () => {
     await using cache = await makeLayerCache()
-    await expect(cache.store().build(layerSpec(), async () => ({ packages: [] }), WAIT)).rejects.toThrow(/empty disk/)
+    await expect(cache.store().build(layerSpec(), async () => ({ packages: [], modules: [] }), WAIT)).rejects.toThrow(
+      /empty disk/,
+    )
     expect(await names(cache)).toEqual([])
   })
 

@@ -38,7 +38,7 @@ export function makeDisk(mark: string, bytes = 40_000): (work: LayerWork) => Pro
   return async ({ disk, room }) => {
     await room(bytes)
     await writeFile(disk, Buffer.alloc(bytes, `${mark};`))
-    return { packages: [{ name: mark, version: '1.0' }] }
+    return { packages: [{ name: mark, version: '1.0' }], modules: [] }
   }
 }
 

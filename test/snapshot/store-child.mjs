@@ -66,7 +66,7 @@ async function buildLayer(step) {
     }
     await room(step.mib * MIB)
     await writeFile(disk, Buffer.alloc(step.mib * MIB, 1))
-    return { packages: [] }
+    return { packages: [], modules: [] }
   }
   try {
     const { key } = await layers.build(step.spec, make, { signal, lockTimeoutMs: 60_000 })

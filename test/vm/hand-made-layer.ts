@@ -23,6 +23,8 @@ export async function makeLayerByHand(
     readonly language: 'python' | 'javascript'
     readonly packages: readonly string[]
     readonly script: string
+    /** Imported ahead. @default none */
+    readonly modules?: readonly string[]
     /** Instead of the product's own way to make a disk of ~/layer. */
     readonly seal?: string
   },
@@ -50,7 +52,7 @@ export async function makeLayerByHand(
       spec,
       async (work) => {
         await copyFile(disk, work.disk)
-        return { packages: packages.map((name) => ({ name, version: '1.0' })) }
+        return { packages: packages.map((name) => ({ name, version: '1.0' })), modules: made.modules ?? [] }
       },
       { signal: new AbortController().signal, lockTimeoutMs: 10_000 },
     )
