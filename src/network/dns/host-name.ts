@@ -19,7 +19,7 @@ const NUMBER = /^(?:[0-9]+|0x[0-9a-f]*)$/
  */
 export function canonicalHostName(text: string): string | undefined {
   if (text.length > MAX_NAME_LENGTH + 1) return undefined
-  const name = (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase()
+  const name = lowerCase(text.endsWith('.') ? text.slice(0, -1) : text)
   return isHostName(name) ? name : undefined
 }
 
@@ -28,4 +28,9 @@ export function isHostName(name: string): boolean {
   if (name.length === 0 || name.length > MAX_NAME_LENGTH || isIPv4(name)) return false
   const labels = name.split('.')
   return labels.every((label) => LABEL.test(label)) && !NUMBER.test(labels.at(-1) ?? '')
+}
+
+/** ASCII alone: `toLowerCase` would turn the Kelvin sign (U+212A) into the letter k. */
+export function lowerCase(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
