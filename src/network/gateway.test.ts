@@ -1,8 +1,9 @@
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { expect, test } from 'vitest'
 import { Authority } from '../../test/network/certificates.ts'
 import type { GuestProgram } from '../../test/network/guest-program.ts'
+import { programStream } from '../../test/network/program-stream.ts'
 import { closedPort, httpServer, tcpServer, tlsServer } from '../../test/network/servers.ts'
 import { TestGateway } from '../../test/network/test-gateway.ts'
 
@@ -167,31 +168,8 @@ test('TLS goes through to an allowed name', async () => {
     routes: { ':443': server.port },
   })
   const program = await world.open('example.com', 443)
-  const tls = connectTls({ socket: asStream(program), servername: 'example.com', ca: authority.certificate.cert })
+  const tls = connectTls({ socket: programStream(program), servername: 'example.com', ca: authority.certificate.cert })
   tls.write('ping')
   expect(await new Promise((resolve) => tls.once('data', (chunk: Buffer) => resolve(chunk.toString())))).toBe('ping')
   tls.destroy()
 })
-
-/** What a program sends and receives, as a stream of Node. */
-function asStream(program: GuestProgram): Duplex {
-  return new Duplex({
-    read() {
-      program.read().then(
-        (chunk) => this.push(chunk ?? null),
-        (error: Error) => this.destroy(error),
-      )
-    },
-    write(chunk: Buffer, _encoding, callback) {
-      program.send(chunk).then(() => callback(), callback)
-    },
-    final(callback) {
-      program.end()
-      callback()
-    },
-    destroy(error, callback) {
-      program.reset()
-      callback(error)
-    },
-  })
-}
