@@ -89,12 +89,13 @@ export class Scheduler implements AsyncDisposable {
 
   /**
    * Begins to fill the warm pools, if there are any.
+   * @param host what connects and resolves names for sandboxes with network; for tests. @default the network of this host
    * @throws InvalidInputError for a wrong option or environment variable
    */
-  constructor(options: SchedulerOptions = {}) {
+  constructor(options: SchedulerOptions = {}, host?: HostNetwork) {
     this.#options = resolveSchedulerOptions(options, process.env)
     const { cacheDir, runtimeDir, logger } = this.#options
-    this.#host = openHostNetwork(logger)
+    this.#host = host ?? openHostNetwork(logger)
     const paths = resolvePaths(process.env, { cacheDir, runtimeDir })
     this.#supply = new VmSupply(this.#options, paths)
     this.#packages = openPackageLayers({

@@ -1,6 +1,5 @@
 import { canonicalHostName, HOST_LOOPBACK_ADDRESS, HOST_LOOPBACK_NAME } from './dns/host-name.ts'
 import type { Logger } from '../base/index.ts'
-import { BY_PROXY } from './connect/dial-target.ts'
 import { DecisionLog } from './decision-log.ts'
 import { NameBindings } from './dns/name-bindings.ts'
 import { nameBoundBroken } from './dns/question-bounds.ts'
@@ -11,9 +10,11 @@ import type { HostNetwork } from './host-network.ts'
 import { Lanes } from './lanes.ts'
 import type { NetworkMetrics } from './metrics.ts'
 import { BUILT_IN_RULES } from './policy/built-in-rules.ts'
+import { permitting } from './policy/applicable-rules.ts'
 import { filterAnswers } from './policy/filter-answers.ts'
+import { BY_PROXY, notPermitted } from './policy/judge-target.ts'
 import { mayResolve } from './policy/may-resolve.ts'
-import type { NetworkPolicy } from './policy/network-policy.ts'
+import type { Decision, NetworkPolicy } from './policy/network-policy.ts'
 
 export interface GatewayOptions {
   readonly policy: NetworkPolicy
@@ -78,6 +79,7 @@ export class Gateway {
    */
   async resolve(name: string, type: 'A' | 'AAAA', signal: AbortSignal): Promise<NameAnswer> {
     this.#log.asked()
+    if (this.#closed) return answer('failed')
     const canonical = canonicalHostName(name)
     if (canonical === undefined) return this.#refuse(name, BUILT_IN_RULES.malformed, 'expected a host name')
     const decision = mayResolve(this.#policy, canonical)
@@ -156,11 +158,11 @@ export class Gateway {
   #bind(name: string, real: readonly string[]): NameAnswer {
     const decision = mayResolve(this.#policy, name)
     if (!decision.allowed) return this.#refuse(name, decision.rule, decision.reason)
-    const { addresses, refused } = filterAnswers(this.#policy, name, real)
+    const { addresses, refused } = real.includes(BY_PROXY)
+      ? filterByProxy(this.#policy, name)
+      : filterAnswers(this.#policy, name, real)
     const [first] = refused
-    if (addresses.length === 0 && first !== undefined) {
-      return this.#refuse(name, first.rule, `${first.address}: ${first.reason}`)
-    }
+    if (addresses.length === 0 && first !== undefined) return this.#refuse(name, first.rule, first.reason)
     return { status: 'ok', addresses: [...this.#bindings.bind(name, addresses, TTL_S)], ttlS: TTL_S }
   }
 
@@ -168,6 +170,17 @@ export class Gateway {
     this.#log.refused({ kind: 'dns', name, rule, reason })
     return answer(status)
   }
+}
+
+/** Where the proxy resolves the name there is no address to judge, but names that nobody outside should mean. */
+function filterByProxy(
+  policy: NetworkPolicy,
+  name: string,
+): { readonly addresses: readonly string[]; readonly refused: readonly Decision[] } {
+  const farEnd = { address: undefined, names: [name] }
+  return permitting(policy, farEnd).length > 0
+    ? { addresses: [BY_PROXY], refused: [] }
+    : { addresses: [], refused: [notPermitted(farEnd, name)] }
 }
 
 function answer(status: NameAnswer['status']): NameAnswer {

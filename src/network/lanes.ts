@@ -16,6 +16,8 @@ export class LaneFullError extends Error {
 
 interface Lane {
   running: number
+  /** When it began its last job, counted in jobs of all lanes; 0 before the first. */
+  startedAt: number
   readonly waiting: (() => void)[]
 }
 
@@ -25,9 +27,10 @@ interface Lane {
  */
 export class Lanes {
   readonly #options: LanesOptions
-  /** Lanes with jobs, those first whose turn is next. */
+  /** Lanes with jobs, running or waiting. */
   readonly #lanes = new Map<object, Lane>()
   #running = 0
+  #started = 0
 
   constructor(options: LanesOptions) {
     this.#options = options
@@ -46,7 +49,7 @@ export class Lanes {
    */
   async run<T>(key: object, job: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     throwIfAborted(signal)
-    const lane = this.#lanes.get(key) ?? { running: 0, waiting: [] }
+    const lane = this.#lanes.get(key) ?? { running: 0, startedAt: 0, waiting: [] }
     this.#lanes.set(key, lane)
     if (this.#mayStart(lane)) this.#start(lane)
     else await this.#turn(key, lane, signal)
@@ -65,6 +68,8 @@ export class Lanes {
   }
 
   #start(lane: Lane): void {
+    this.#started += 1
+    lane.startedAt = this.#started
     lane.running += 1
     this.#running += 1
   }
@@ -95,12 +100,11 @@ export class Lanes {
 
   // The slot is counted here and not where the job goes on: between the two others may ask.
   #next(): void {
-    for (const [key, lane] of this.#lanes) {
-      if (this.#running >= this.#options.slots) return
-      const proceed = this.#mayStart(lane) ? lane.waiting.shift() : undefined
-      if (proceed === undefined) continue
-      this.#lanes.delete(key)
-      this.#lanes.set(key, lane)
+    for (;;) {
+      const ready = [...this.#lanes.values()].filter((lane) => lane.waiting.length > 0 && this.#mayStart(lane))
+      const [lane] = ready.sort((a, b) => a.startedAt - b.startedAt)
+      const proceed = lane?.waiting.shift()
+      if (lane === undefined || proceed === undefined) return
       this.#start(lane)
       proceed()
     }

@@ -19,8 +19,9 @@ export interface OpeningGateOptions {
   readonly signal: AbortSignal
 }
 
-/** A byte alone is no TLS, which needs five to say how long its first record is. */
-const LEAST_TLS_BYTES = 2
+/** Bytes of a record's header: fewer say nothing of a ClientHello. */
+const RECORD_HEADER_BYTES = 5
+const HANDSHAKE_RECORD = 0x16
 
 /**
  * Reads what a program sends until it is known whether that is TLS and for which name.
@@ -42,13 +43,15 @@ export async function readOpening(
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) late.abort()
   if (mustSpeak) startClock()
-  const cutShort = (why: string): HeldOpening => ({ opening: { kind: 'malformed', why }, bytes: held.take() })
+  const cutShort = (why: string): HeldOpening => {
+    const bytes = held.take()
+    return { bytes, opening: isShort(bytes) ? { kind: 'not-tls' } : { kind: 'malformed', why } }
+  }
   try {
     for (;;) {
       const next = await untilAborted(source.next(), late.signal)
       if (next.done === true) {
         if (held.length === 0) return 'silent'
-        if (held.length < LEAST_TLS_BYTES) return { opening: { kind: 'not-tls' }, bytes: held.take() }
         return cutShort('it ends within its ClientHello')
       }
       if (next.value.byteLength === 0) continue
@@ -64,4 +67,12 @@ export async function readOpening(
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/**
+ * Whether these few bytes are some other protocol's, which waits for an answer to them. They were held because a hello of
+ * SSL 2 may begin like that; nobody speaks it any more, and it has no server name.
+ */
+function isShort(bytes: Uint8Array): boolean {
+  return bytes.byteLength < RECORD_HEADER_BYTES && bytes[0] !== HANDSHAKE_RECORD
 }

@@ -3,13 +3,10 @@ import { ConnectionError } from '../connection-error.ts'
 import { HOST_LOOPBACK_NAME } from '../dns/host-name.ts'
 import type { HostNetwork } from '../host-network.ts'
 import type { AllowedTarget } from '../policy/judge-address.ts'
-import { judgeTarget } from '../policy/judge-target.ts'
+import { BY_PROXY, judgeTarget } from '../policy/judge-target.ts'
 import type { NetworkPolicy } from '../policy/network-policy.ts'
 import { connectDirect } from './direct.ts'
 import { connectThroughProxy } from './proxy.ts'
-
-/** The `realAddress` of a target whose name the host's proxy resolves. */
-export const BY_PROXY = 'proxy'
 
 export interface DialOptions {
   readonly host: HostNetwork

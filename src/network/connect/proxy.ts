@@ -26,7 +26,10 @@ export async function connectThroughProxy(proxy: URL, target: string, options: P
   const shown = `the proxy ${proxy.protocol}//${proxy.host}`
   return await new Promise<Socket>((resolve, reject) => {
     const request = beginConnect(proxy, target, options)
-    const onAbort = (): void => settle(() => reject(signal.reason))
+    const onAbort = (): void => {
+      settle(() => reject(signal.reason))
+      request.destroy()
+    }
     const settle = (finish: () => void): void => {
       signal.removeEventListener('abort', onAbort)
       finish()
@@ -36,7 +39,6 @@ export async function connectThroughProxy(proxy: URL, target: string, options: P
       request.destroy()
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    signal.addEventListener('abort', () => request.destroy(), { once: true })
     request.on('error', (error) => fail(new ConnectionError(codeOf(error), `${shown}: ${error.message}`, error)))
     request.once('response', () => fail(new ConnectionError('unreachable', `${shown} did not answer CONNECT`)))
     request.once('connect', (response: IncomingMessage, socket: Socket, head: Buffer) => {

@@ -12,7 +12,7 @@ export interface BoundAddress {
 export interface NameBindingsOptions {
   /** Monotonic milliseconds, e.g. `performance.now`. */
   readonly now: () => number
-  /** Pairs of name and address kept, 1–65 536; the one answered longest ago goes first. @default 4096 */
+  /** Pairs of name and address kept, 1–65 535; the one answered longest ago goes first. @default 4096 */
   readonly maxEntries?: number
 }
 

@@ -1,5 +1,4 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import ipaddr from 'ipaddr.js'
 import type { AddressBlock } from './network-policy.ts'
 
 /** An address as the number it is. IPv4-mapped IPv6 does not occur: it is IPv4. */
@@ -29,19 +28,28 @@ export function parseAddress(text: string): IpAddress | undefined {
 
 /** Like `parseAddress`, but an IPv4-mapped address stays what was written. */
 export function addressValue(text: string): { readonly family: 4 | 6; readonly bits: bigint } | undefined {
-  // node:net decides what is an address: ipaddr.js also reads octal, hexadecimal and fewer than four parts.
-  if (isIPv4(text)) return { family: 4, bits: numberOf(ipaddr.IPv4.parse(text)) }
-  if (isIPv6(text) && !text.includes('%')) return { family: 6, bits: numberOf(ipaddr.IPv6.parse(text)) }
+  // node:net decides what is an address: the reader of URLs also takes octal, hexadecimal and fewer than four parts.
+  if (isIPv4(text)) return { family: 4, bits: text.split('.').reduce((value, part) => value * 256n + BigInt(part), 0n) }
+  if (isIPv6(text) && !text.includes('%')) return { family: 6, bits: bitsOfGroups(canonicalIPv6(text)) }
   return undefined
 }
 
-function numberOf(address: { toByteArray(): number[] }): bigint {
-  return BigInt(`0x${Buffer.from(address.toByteArray()).toString('hex')}`)
+/** RFC 5952, without dotted quads (WHATWG URL §3.5, which Node implements). */
+function canonicalIPv6(text: string): string {
+  return new URL(`http://[${text}]/`).hostname.slice(1, -1)
+}
+
+function bitsOfGroups(canonical: string): bigint {
+  const [head = '', tail] = canonical.split('::')
+  const groupsOf = (part: string): string[] => (part === '' ? [] : part.split(':'))
+  const [first, last] = [groupsOf(head), groupsOf(tail ?? '')]
+  const zeros = Array.from({ length: 8 - first.length - last.length }, () => '0')
+  return [...first, ...zeros, ...last].reduce((value, group) => value * 65_536n + BigInt(`0x${group}`), 0n)
 }
 
 export function addressOf(family: 4 | 6, value: bigint): IpAddress {
   const bytes = Buffer.from(value.toString(16).padStart(family === 4 ? 8 : 32, '0'), 'hex')
-  const text = family === 4 ? new ipaddr.IPv4([...bytes]).toString() : new ipaddr.IPv6([...bytes]).toRFC5952String()
+  const text = family === 4 ? bytes.join('.') : canonicalIPv6((bytes.toString('hex').match(/.{4}/g) ?? []).join(':'))
   return { family, value, text }
 }
 

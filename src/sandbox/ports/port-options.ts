@@ -30,9 +30,10 @@ export interface ExposedPort {
 /** Ports that a sandbox may have exposed at a time. */
 export const MAX_PORTS = 50
 
-const number = z.number().int().min(1).max(65_535)
+const RANGE = 'expected a port from 1 to 65535'
+const number = z.int(RANGE).min(1, RANGE).max(65_535, RANGE)
 const schema = z.union([number, z.strictObject({ guest: number, host: number.optional() })], {
-  error: 'expected a port from 1 to 65535, or { guest, host? } of such',
+  error: `${RANGE}, or { guest, host? } of such`,
 })
 const one = z.object({ port: schema })
 const list = z.object({ ports: z.array(schema).max(MAX_PORTS, `expected at most ${MAX_PORTS} ports`).optional() })
