@@ -304,6 +304,7 @@ export class Scheduler implements AsyncDisposable {
       for (const ending of this.#launches.values()) ending.abort(reason)
       await Promise.allSettled([this.#supply.drain(reason), ...this.#launches.keys()])
       await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
+      await this.#packages.settled()
       await this.#supply.close(signal)
     } finally {
       clearInterval(hold)

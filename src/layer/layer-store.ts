@@ -71,6 +71,8 @@ export class LayerStore {
   readonly #entries: EntryDirectory
   readonly #space: LayerSpace
   readonly #builds = new Map<string, SharedWork<Layer>>()
+  /** Work that is going on, also where nobody waits for it any more: it still clears up behind itself. */
+  readonly #working = new Set<Promise<unknown>>()
   /** Layers that this process has seen to be good, for as long as their disks stay the same. */
   readonly #known = new Map<string, { readonly layer: Layer; readonly identity: string }>()
 
@@ -129,9 +131,12 @@ export class LayerStore {
     let build = this.#builds.get(key)
     if (build === undefined || build.abandoned) {
       const started = new SharedWork(async (signal) => {
+        const work = this.#buildUnderLock(spec, key, make, { ...options, signal })
+        this.#working.add(work)
         try {
-          return await this.#buildUnderLock(spec, key, make, { ...options, signal })
+          return await work
         } finally {
+          this.#working.delete(work)
           if (this.#builds.get(key) === started) this.#builds.delete(key)
         }
       })
@@ -139,6 +144,11 @@ export class LayerStore {
       this.#builds.set(key, build)
     }
     return await build.join(options.signal)
+  }
+
+  /** Resolves when what was given up has left nothing. Never throws. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#working)
   }
 
   /** All layers of the cache, the one used last first. Digests nothing. */

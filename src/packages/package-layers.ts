@@ -92,6 +92,11 @@ export class PackageLayers {
     }
   }
 
+  /** Resolves when installations that were given up have left nothing. Never throws. */
+  async settled(): Promise<void> {
+    await this.#store.settled()
+  }
+
   async #install(
     language: PackageLanguage,
     what: { readonly access: IndexAccess; readonly packages: readonly string[]; readonly key: string },
