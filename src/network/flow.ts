@@ -9,7 +9,7 @@ import type { HostNetwork } from './host-network.ts'
 import type { Lanes } from './lanes.ts'
 import { readOpening } from './opening-gate.ts'
 import { type AllowedTarget, judgeAddress } from './policy/judge-address.ts'
-import { judgeTarget } from './policy/judge-target.ts'
+import { judgeTarget, type TargetDecision } from './policy/judge-target.ts'
 import { judgeTls } from './policy/judge-tls.ts'
 import type { Decision, NetworkPolicy } from './policy/network-policy.ts'
 import { TLS_PORTS } from './policy/tls-ports.ts'
@@ -25,6 +25,7 @@ export interface FlowContext {
   readonly log: DecisionLog
   /** Slots for connections that are being opened. */
   readonly opening: Lanes
+  readonly halfOpenIdleMs: number
 }
 
 /** Milliseconds in which a connection must stand, its wait for a slot included. */
@@ -32,12 +33,6 @@ const OPEN_TIMEOUT_MS = 30_000
 
 /** Milliseconds for the ClientHello to be complete. */
 const HELLO_TIMEOUT_MS = 10_000
-
-/**
- * Milliseconds without a byte after which a connection of which one side has ended is over. An open one may be silent for
- * ever, as it may without us; the kernel's keep-alive finds peers that are gone.
- */
-const HALF_OPEN_IDLE_MS = 300_000
 
 /**
  * One connection of the guest, from its question to its end: judged, opened, its first bytes judged, carried. Whatever
@@ -91,15 +86,22 @@ export class Flow {
   /** A new policy holds: ends what it does not allow. What has not been judged yet will be judged by it anyway. */
   judgeAgain(): void {
     if (this.#targets.length === 0 || this.#ended.signal.aborted) return
-    const decisions = this.#targets.map((target) => this.#judge(target))
-    const refusal = decisions[0]
-    if (refusal !== undefined && decisions.every(({ allowed }) => !allowed)) this.#refuse('connect', refusal)
+    const judged = this.#targets.map((target) => ({ target, decision: this.#judge(target) }))
+    const [first] = judged
+    const allowed = judged.flatMap(({ target, decision }) =>
+      decision.allowed ? [{ ...target, ground: decision.ground, rule: decision.rule }] : [],
+    )
+    if (allowed.length > 0) this.#targets = allowed
+    else if (first !== undefined) this.#refuse('connect', first.decision, first.target.names)
   }
 
-  #judge(target: AllowedTarget): Decision {
+  /** By the policy of now, and by the first bytes if they have been seen. */
+  #judge(target: AllowedTarget): TargetDecision {
     const policy = this.#context.policy()
     const decision = judgeTarget(policy, target)
-    return decision.allowed && this.#opening !== undefined ? judgeTls(policy, target, this.#opening) : decision
+    if (!decision.allowed || this.#opening === undefined) return decision
+    const tls = judgeTls(policy, target, this.#opening)
+    return tls.allowed ? decision : { ...tls, allowed: false }
   }
 
   async #open(): Promise<Socket> {
@@ -157,13 +159,13 @@ export class Flow {
     const towardsPeer = async (): Promise<void> => {
       const first = await judged
       await pumpToSocket(source, socket, first, { signal, onBytes: (count) => this.#context.log.sent(count) })
-      socket.setTimeout(HALF_OPEN_IDLE_MS)
+      socket.setTimeout(this.#context.halfOpenIdleMs)
     }
     const towardsGuest = async (): Promise<void> => {
       // A server that speaks first is not kept waiting, unless no server of that port does.
       if (mustSpeak) await judged
       await pumpToGuest(socket, connection, { signal, onBytes: (count) => this.#context.log.received(count) })
-      socket.setTimeout(HALF_OPEN_IDLE_MS)
+      socket.setTimeout(this.#context.halfOpenIdleMs)
     }
     const broke = (error: unknown): void => this.end(connectionErrorOf(error, 'reset'))
     await Promise.all([towardsPeer().catch(broke), towardsGuest().catch(broke)])
