@@ -2,8 +2,13 @@ import { defineConfig } from 'vitest/config'
 
 // Kinds of tests. `unit` stands beside the source, starts no process that matters and no VM. `process` starts
 // real programs on the host (the REPLs, the built command line) but no VM. `vm` uses the real QEMU and the real
-// guest: its files run one after the other, because two machines' worth of emulation on two cores only makes each
-// slower.
+// guest: two files at a time, since one keeps about one processor busy. What measures time, uses the machine up on purpose
+// or keeps two VMs busy by itself is in `vm-alone`, one file after the other.
+
+const ALONE = ['bench', 'bombs', 'cases', 'clones', 'guest-facts', 'idle', 'overload', 'pool', 'throughput'].map(
+  (name) => `test/vm/${name}.test.ts`,
+)
+
 export default defineConfig({
   test: {
     retry: 0,
@@ -22,15 +27,34 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
+          exclude: ALONE,
+          maxWorkers: 2,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'vm-alone',
+          include: ALONE,
           fileParallelism: false,
-          // Cases of one file that say they may run at once: a VM of emulation keeps one processor busy.
+          // Cases of one file that say they may run at once.
           maxConcurrency: 2,
           testTimeout: 120_000,
           hookTimeout: 180_000,
+          sequence: { groupOrder: 2 },
         },
       },
       // Behind a command of their own (`npm run test:long`): each takes minutes.
-      { test: { name: 'long', include: ['test/long/**/*.test.ts'], fileParallelism: false } },
+      {
+        test: {
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 })

@@ -15,7 +15,7 @@ function steps() {
     { group: 'rust', ...cargoStep('cargo fmt', ['fmt', '--check']) },
     { group: 'rust', ...cargoStep('cargo clippy', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']) },
     { group: 'rust', ...cargoStep('cargo test', ['test', '--locked']) },
-    { group: 'vm', ...vitestStep('tests in real VMs', ['--project', 'vm']) },
+    { group: 'vm', ...vitestStep('tests in real VMs', ['--project', 'vm', '--project', 'vm-alone']) },
   ]
 }
 

@@ -19,6 +19,7 @@ export {
 } from './base/index.ts'
 export type { AdmissionStats } from './admission/index.ts'
 export { Sandbox } from './default-scheduler.ts'
+export type { NetworkMetrics, NetworkOptions, NetworkRefusal } from './network/index.ts'
 export type { PoolStats } from './pool/index.ts'
 export type { LauncherStats } from './snapshot/index.ts'
 export type {
@@ -34,6 +35,7 @@ export type {
   Download,
   DownloadOptions,
   EndReason,
+  ExposedPort,
   FileContent,
   FileFormat,
   FileInfo,
@@ -46,6 +48,9 @@ export type {
   OneShotResult,
   OutputCallback,
   OutputChunk,
+  PortMetrics,
+  PortOption,
+  Ports,
   ProgramError,
   ProgramResult,
   ReadOptions,
@@ -57,6 +62,7 @@ export type {
   SandboxEnd,
   SandboxFiles,
   SandboxInfo,
+  SandboxMetrics,
   SandboxOptions,
   Source,
   StartCommandOptions,

@@ -1,14 +1,19 @@
-import { FileError, SandboxClosedError, throwIfAborted } from './base/index.ts'
+import { FileError, InvalidInputError, SandboxClosedError, throwIfAborted } from './base/index.ts'
 import type { AdmissionStats } from './admission/index.ts'
 import { resolvePaths } from './host/index.ts'
+import { type HostNetwork, openHostNetwork } from './network/index.ts'
 import type { PoolStats } from './pool/index.ts'
 import {
   checkCode,
   checkDownloads,
   checkRunCodeOptions,
+  closeListeners,
   type Download,
+  type ExposedPort,
   type Language,
   type OneShotResult,
+  openListeners,
+  type PortListener,
   type ResolvedSandboxOptions,
   resolveSandboxOptions,
   type RunCodeOptions,
@@ -28,6 +33,8 @@ export type RunOptions = Omit<SandboxOptions, 'idleTimeoutMs'> &
      * the host. One that cannot be copied is told in the result. @default {}
      */
     readonly downloads?: Readonly<Record<string, string>>
+    /** Called once, before the program starts, with where the `ports` are reached; not without any. */
+    readonly onPorts?: (ports: readonly ExposedPort[]) => void | Promise<void>
   }
 
 /** A sandbox with its first files in it. */
@@ -60,17 +67,20 @@ export interface SchedulerStats {
 export class Scheduler implements AsyncDisposable {
   readonly #options: ResolvedSchedulerOptions
   readonly #supply: VmSupply
+  readonly #host: HostNetwork
   readonly #live = new Set<Sandbox>()
   readonly #launches = new Map<Promise<unknown>, AbortController>()
   #closed: Promise<void> | undefined
 
   /**
    * Begins to fill the warm pools, if there are any.
+   * @param host what connects and resolves names for sandboxes with network; for tests. @default the network of this host
    * @throws InvalidInputError for a wrong option or environment variable
    */
-  constructor(options: SchedulerOptions = {}) {
+  constructor(options: SchedulerOptions = {}, host?: HostNetwork) {
     this.#options = resolveSchedulerOptions(options, process.env)
-    const { cacheDir, runtimeDir } = this.#options
+    const { cacheDir, runtimeDir, logger } = this.#options
+    this.#host = host ?? openHostNetwork(logger)
     this.#supply = new VmSupply(this.#options, resolvePaths(process.env, { cacheDir, runtimeDir }))
   }
 
@@ -81,7 +91,7 @@ export class Scheduler implements AsyncDisposable {
    */
   async run(code: string, options: RunOptions = {}): Promise<OneShotResult> {
     const startedAt = performance.now()
-    const { onStdout, onStderr, onResult, downloads: asked, ...sandboxOptions } = options
+    const { onStdout, onStderr, onResult, onPorts, downloads: asked, ...sandboxOptions } = options
     const source = checkCode(code)
     const callbacks = {
       ...(onStdout === undefined ? {} : { onStdout }),
@@ -90,13 +100,16 @@ export class Scheduler implements AsyncDisposable {
     }
     checkRunCodeOptions(callbacks)
     const wanted = checkDownloads(asked)
+    checkOnPorts(onPorts)
     const signal = options.signal === undefined ? {} : { signal: options.signal }
     const { sandbox, uploadMs } = await this.#create({ ...sandboxOptions, idleTimeoutMs: 0 }, 'run')
     let result: RunResult
     let downloads: readonly Download[]
     let executedAt: number
     let downloadedAt: number
+    const ports = sandbox.ports.list()
     try {
+      if (ports.length > 0) await onPorts?.(ports)
       result = await sandbox.runCode(source, { ...callbacks, ...signal })
       executedAt = performance.now()
       downloads = await downloadAll(sandbox, wanted, options.signal)
@@ -113,7 +126,7 @@ export class Scheduler implements AsyncDisposable {
       teardownMs: endedAt - downloadedAt,
       totalMs: endedAt - startedAt,
     }
-    return { ...result, downloads, timing }
+    return { ...result, downloads, ports, timing }
   }
 
   /**
@@ -129,7 +142,16 @@ export class Scheduler implements AsyncDisposable {
     const resolved = resolveSandboxOptions(options, this.#options)
     throwIfAborted(resolved.signal)
     this.#throwIfClosed()
-    return await this.#watched(resolved.signal, async (signal) => await this.#launch(resolved, use, signal))
+    return await this.#watched(resolved.signal, async (signal) => {
+      // Before there is a VM: a port that is taken costs none.
+      const listeners = await openListeners(resolved.ports)
+      try {
+        return await this.#launch(resolved, { use, listeners }, signal)
+      } catch (error) {
+        await closeListeners(listeners)
+        throw error
+      }
+    })
   }
 
   /** Work that the caller's signal and the scheduler's end cut short, and that `close` waits for. */
@@ -215,23 +237,31 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  async #launch(options: ResolvedSandboxOptions, use: Use, signal: AbortSignal): Promise<NewSandbox> {
+  async #launch(
+    options: ResolvedSandboxOptions,
+    { use, listeners }: { readonly use: Use; readonly listeners: readonly PortListener[] },
+    signal: AbortSignal,
+  ): Promise<NewSandbox> {
+    // Read once per process, while the VM is on its way.
+    if (options.network.enabled) void this.#host.authorities()
     const { vm, reservation, source, timing } = await this.#supply.take(options, use, signal)
     // A session's calls do not wait for processors: its VM is the caller's own, and is idle most of the time.
     if (use === 'session') reservation.idle()
-    const sandbox = new Sandbox(vm, options, { source, timing })
+    const { logger } = this.#options
+    const sandbox = new Sandbox({ vm, options, launch: { source, timing }, listeners, host: this.#host, logger })
     this.#live.add(sandbox)
     void sandbox.closed.then(() => this.#live.delete(sandbox))
-    if (options.files.length === 0) return { sandbox }
-    const begin = performance.now()
     try {
+      await sandbox.connectNetwork(signal)
+      if (options.files.length === 0) return { sandbox }
+      const begin = performance.now()
       for (const { path, content } of options.files) await sandbox.files.write(path, content, { signal })
+      return { sandbox, uploadMs: performance.now() - begin }
     } catch (error) {
       // Nobody has it yet.
       await sandbox.close()
       throw error
     }
-    return { sandbox, uploadMs: performance.now() - begin }
   }
 
   #throwIfClosed(): void {
@@ -239,6 +269,11 @@ export class Scheduler implements AsyncDisposable {
       throw new SandboxClosedError('The scheduler has been closed. Create a new one.', { reason: 'closed' })
     }
   }
+}
+
+function checkOnPorts(onPorts: unknown): void {
+  if (onPorts === undefined || typeof onPorts === 'function') return
+  throw new InvalidInputError(`onPorts: expected a function, got ${typeof onPorts}`, { field: 'onPorts' })
 }
 
 /** Copies what it can; the caller's own abort is the only reason to give up. */

@@ -4,6 +4,7 @@ import { connectedSockets } from '../../test/channel/connected-sockets.ts'
 import { WirePeer } from '../../test/channel/wire-peer.ts'
 import { Channel } from './index.ts'
 import { encodeCredit, encodeData, encodeEmpty, encodeJson } from './frame.ts'
+import { GENERATION } from './wire.ts'
 
 const RESUMED = { label: 'resume', timeoutMs: 20_000, result: z.object({ guestMs: z.number().min(0) }) }
 
@@ -29,14 +30,15 @@ async function resumedPair(): Promise<ResumedPair> {
 
 /** All that a guest might say of its own accord, or of an exchange that was open when its template was saved. */
 const UNASKED: readonly (readonly [what: string, bytes: Buffer, rule: string])[] = [
-  ['HELLO', encodeJson('HELLO', 0, { generation: 1, agent: 'another' }), 'opening'],
+  ['HELLO', encodeJson('HELLO', 0, { generation: GENERATION, agent: 'another' }), 'opening'],
   ['a RESPONSE', encodeJson('RESPONSE', 1, { result: { guestMs: 1 } }), 'not-open'],
   ['an EVENT', encodeJson('EVENT', 1, { event: 'result', data: '1' }), 'not-open'],
   ['DATA', encodeData(1, 1, Buffer.from('x')), 'not-open'],
   ['END', encodeEmpty('END', 1, 1), 'not-open'],
   ['CREDIT', encodeCredit(1, 0, 1), 'not-open'],
+  ['a REQUEST of its own', encodeJson('REQUEST', 2, { method: 'connect', params: {} }), 'not-served'],
   ['a REQUEST', encodeJson('REQUEST', 1, { method: 'ping', params: {} }), 'direction'],
-  ['WELCOME', encodeJson('WELCOME', 0, { generation: 1 }), 'direction'],
+  ['WELCOME', encodeJson('WELCOME', 0, { generation: GENERATION }), 'direction'],
 ]
 
 describe('a channel to a guest that was resumed', () => {

@@ -4,6 +4,7 @@ import { connectedSockets } from '../../test/channel/connected-sockets.ts'
 import { openPair } from '../../test/channel/open-pair.ts'
 import { WirePeer } from '../../test/channel/wire-peer.ts'
 import { Channel, RequestRefusedError } from './index.ts'
+import { GENERATION } from './wire.ts'
 
 const pong = z.object({ guestMs: z.number() })
 const PING = { label: 'ping', timeoutMs: 20_000, result: pong }
@@ -15,11 +16,11 @@ describe('opening', () => {
     await using peer = new WirePeer(far)
     const opening = Channel.open(near, { helloTimeoutMs: 20_000 })
     expect(near.bytesWritten).toBe(0)
-    peer.hello({ generation: 1, agent: '7.8.9', later: true })
+    peer.hello({ generation: GENERATION, agent: '7.8.9', later: true })
     await using channel = await opening
     const { payload } = await peer.next('WELCOME')
-    expect(JSON.parse(payload.toString())).toEqual({ generation: 1 })
-    expect(channel.hello).toEqual({ generation: 1, agent: '7.8.9' })
+    expect(JSON.parse(payload.toString())).toEqual({ generation: GENERATION })
+    expect(channel.hello).toEqual({ generation: GENERATION, agent: '7.8.9' })
   })
 
   test('gives up on a silent guest at its deadline and closes the socket', async () => {

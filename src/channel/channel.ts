@@ -14,11 +14,14 @@ import type { Exchange, ExchangeOptions, RequestOptions } from './exchange-optio
 import { encodeEmpty, encodeJson, type FrameHeader } from './frame.ts'
 import { FrameDecoder } from './frame-decoder.ts'
 import { type Hello, parseHello } from './guest-json.ts'
+import type { GuestMethods } from './guest-methods.ts'
 import type { InboundStream } from './inbound-stream.ts'
 import { type ExchangeLink, type ExchangePort, LiveExchange } from './live-exchange.ts'
 import { observed } from './observed.ts'
+import type { ServedExchange } from './served-exchange.ts'
+import { ServedExchanges } from './served-exchanges.ts'
 import { violation } from './violation.ts'
-import { FRAME_RULES, GENERATION, HIGHEST_ID } from './wire.ts'
+import { askerOf, FRAME_RULES, GENERATION, HIGHEST_ID } from './wire.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export interface ChannelOptions {
@@ -63,6 +66,7 @@ export class Channel implements AsyncDisposable {
   readonly #decoder: FrameDecoder
   readonly #exchanges = new Map<number, ExchangePort>()
   readonly #link: ExchangeLink
+  readonly #served: ServedExchanges
   readonly #socketClosed: Promise<void>
   // The promise's executor sets it within the constructor.
   #announceEnd: (end: ChannelEnd) => void = () => undefined
@@ -109,7 +113,7 @@ export class Channel implements AsyncDisposable {
     this.#decoder = new FrameDecoder('guest', {
       frame: (header, payload) => this.#onFrame(header, payload),
       data: ({ id, stream, length }) => {
-        this.#inbound = this.#exchange(id, 'DATA').onData(stream, length)
+        this.#inbound = this.#port(id, 'DATA')?.onData(stream, length)
       },
       dataBytes: (piece) => this.#inbound?.push(piece),
     })
@@ -123,6 +127,14 @@ export class Channel implements AsyncDisposable {
       },
       unresponsive: (label, waitedMs) => this.#end({ kind: 'unresponsive', label, waitedMs }),
     }
+    this.#served = new ServedExchanges({
+      logger,
+      grant: (id, stream, bytes) => this.#queue.credit(id, stream, bytes),
+      ready: (stream) => this.#queue.ready(stream),
+      withdraw: (id) => this.#queue.withdraw(id),
+      sendEvent: (id, frame) => this.#queue.control(id, frame),
+      sendResponse: (id, frame, onSent) => this.#queue.control(id, frame, onSent),
+    })
     this.closed = new Promise((resolve) => {
       this.#announceEnd = resolve
     })
@@ -154,6 +166,14 @@ export class Channel implements AsyncDisposable {
    */
   exchange<T, E = never>(method: string, params: object, options: ExchangeOptions<T, E>): Exchange<T> {
     return this.#begin(method, params, options)
+  }
+
+  /**
+   * Lets the guest begin exchanges by these methods; before, a REQUEST of it is a broken protocol. To be called once, before
+   * the guest is told that it may.
+   */
+  serve(methods: GuestMethods): void {
+    this.#served.serve(methods)
   }
 
   /** Ends the channel at once; what is open rejects. Resolves when the socket is closed. Any number of times. */
@@ -232,12 +252,15 @@ export class Channel implements AsyncDisposable {
       case 'EVENT':
         return this.#exchange(id, type).onEvent(payload)
       case 'CREDIT':
-        return this.#exchange(id, type).onCredit(stream, readCredit(payload))
+        return this.#port(id, type)?.onCredit(stream, readCredit(payload))
       case 'END':
-        return this.#exchange(id, type).onEnd(stream)
-      case 'WELCOME':
+        return this.#port(id, type)?.onEnd(stream)
       case 'REQUEST':
+        this.#checkOpening(type)
+        return this.#served.begin(id, payload)
       case 'CANCEL':
+        return this.#servedExchange(id, type)?.onCancel()
+      case 'WELCOME':
       case 'DATA':
         throw violation('direction', `${type} from the guest`)
     }
@@ -253,9 +276,23 @@ export class Channel implements AsyncDisposable {
     state.resolve()
   }
 
-  /** The exchange that a frame of the guest belongs to. */
-  #exchange(id: number, type: string): ExchangePort {
+  #checkOpening(type: string): void {
     if (this.#state.kind === 'opening') throw violation('opening', `${type} before HELLO`)
+  }
+
+  /** The exchange, of whichever side, that a frame of a stream belongs to; undefined if it crossed the RESPONSE. */
+  #port(id: number, type: string): ExchangePort | ServedExchange | undefined {
+    return askerOf(id) === 'guest' ? this.#servedExchange(id, type) : this.#exchange(id, type)
+  }
+
+  #servedExchange(id: number, type: string): ServedExchange | undefined {
+    this.#checkOpening(type)
+    return this.#served.find(id, type)
+  }
+
+  /** The exchange of the host that a frame of the guest belongs to. */
+  #exchange(id: number, type: string): ExchangePort {
+    this.#checkOpening(type)
     const exchange = this.#exchanges.get(id)
     if (exchange === undefined || !exchange.isOpenToGuest) {
       throw violation('not-open', `${type} of exchange ${id}, which is not open`)
@@ -278,6 +315,7 @@ export class Channel implements AsyncDisposable {
     for (const exchange of this.#exchanges.values()) {
       exchange.onLost((label, dispatched) => errorOfEnd(end, label, dispatched))
     }
+    this.#served.onLost((label) => errorOfEnd(end, label, true))
     this.#announceEnd(end)
   }
 

@@ -1,6 +1,15 @@
 import type { FrameHeader } from './frame.ts'
 import { violation } from './violation.ts'
-import { type FrameRule, HEADER_BYTES, HIGHEST_STREAM, MAGIC, RULES_BY_TYPE, type Side } from './wire.ts'
+import {
+  askerOf,
+  type FrameRule,
+  HEADER_BYTES,
+  HIGHEST_STREAM,
+  limitOfFrame,
+  MAGIC,
+  RULES_BY_TYPE,
+  type Side,
+} from './wire.ts'
 
 /**
  * Where a decoder's frames go. A sink that throws ends the decoding: nothing after that is looked at.
@@ -137,9 +146,10 @@ function checkHeader({ type, stream, id, length }: FrameHeader, rule: FrameRule,
   if (!rule.from.includes(sender)) throw violation('direction', `${type} from the ${sender}`)
   if (stream > (rule.streams ? HIGHEST_STREAM : 0)) throw violation('stream', `${type} on stream ${stream}`)
   if (rule.exchange ? id === 0 : id !== 0) throw violation('id', `${type} with id ${id}`)
-  // Even ids are reserved for exchanges that the guest begins; in generation 1 nobody does.
-  if (id % 2 === 0 && (type === 'REQUEST' || (rule.exchange && sender === 'guest'))) {
-    throw violation('id', `${type} with the even id ${id}`)
+  if (rule.role !== undefined && (askerOf(id) === sender) !== (rule.role === 'asker')) {
+    throw violation('direction', `${type} from the ${sender} under the id ${id}`)
   }
-  if (length > rule.limitBytes || length < rule.leastBytes) throw violation('length', `${type} of ${length} bytes`)
+  if (length > limitOfFrame(rule, id) || length < rule.leastBytes) {
+    throw violation('length', `${type} of ${length} bytes`)
+  }
 }

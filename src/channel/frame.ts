@@ -1,4 +1,4 @@
-import { DATA_LIMIT_BYTES, FRAME_RULES, type FrameType, HEADER_BYTES, MAGIC } from './wire.ts'
+import { DATA_LIMIT_BYTES, FRAME_RULES, type FrameType, HEADER_BYTES, limitOfFrame, MAGIC } from './wire.ts'
 
 /** What the fixed header of a frame says. */
 export interface FrameHeader {
@@ -20,9 +20,8 @@ export function encodeHeader(header: FrameHeader): Buffer {
 export function encodeJson(type: FrameType, id: number, body: object): Buffer {
   const text = JSON.stringify(body)
   const length = Buffer.byteLength(text)
-  if (length > FRAME_RULES[type].limitBytes) {
-    throw new RangeError(`${type} of ${length} bytes: at most ${FRAME_RULES[type].limitBytes} are allowed`)
-  }
+  const limit = limitOfFrame(FRAME_RULES[type], id)
+  if (length > limit) throw new RangeError(`${type} of ${length} bytes: at most ${limit} are allowed`)
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + length)
   writeHeader(bytes, { type, stream: 0, id, length })
   bytes.write(text, HEADER_BYTES, 'utf8')

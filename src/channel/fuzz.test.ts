@@ -1,10 +1,13 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { openPair, type Pair } from '../../test/channel/open-pair.ts'
+import { PORT_THAT_WAITS, servedMethods } from '../../test/channel/served-methods.ts'
 import { bytesOfPart, VECTORS } from '../../test/channel/vectors.ts'
 import { encodeEmpty, encodeJson } from './frame.ts'
 import { FrameDecoder } from './frame-decoder.ts'
-import { checkGuest, parseEvent, parseHello, parseResponse } from './guest-json.ts'
+import { checkGuest, parseEvent, parseHello, parseRequest, parseResponse } from './guest-json.ts'
+import type { GuestExchange } from './guest-methods.ts'
 import { ProtocolError } from '../base/index.ts'
 import { INITIAL_CREDIT_BYTES } from './wire.ts'
 
@@ -61,13 +64,19 @@ const BROKEN: readonly Buffer[] = [
   ...VECTORS.conversations.flatMap(({ parts }) => parts.map((part) => bytesOfPart({ ...part, times: 1 }))),
 ]
 
+/** Ids that a channel under test has open. */
+const ODD = [1, 3, 5]
+/** The last is new to it. */
+const EVEN = [2, 4, 6, 8]
+
 /** Values at the borders of the header's fields. */
 const EDGES = [0, 1, 2, 3, 4, 9, 15, 16, 127, 128, 255]
 
 function mutate(dice: Dice): Buffer {
   const bytes = Buffer.from(dice.pick(dice.roll(4) > 0 ? VALID : BROKEN))
   // Ids of exchanges that a channel under test has open, so that most frames get past the look-up.
-  if (dice.roll(3) > 0 && bytes.byteLength >= 12) bytes.writeUInt32LE(dice.pick([1, 3, 5]), 4)
+  if (dice.roll(3) > 0 && bytes.byteLength >= 12)
+    bytes.writeUInt32LE(dice.pick(bytes[4] !== undefined && bytes[4] % 2 === 0 ? EVEN : ODD), 4)
   const times = Math.max(0, dice.roll(6) - 2)
   for (let count = 0; count < times; count += 1) {
     const at = dice.roll(Math.max(1, bytes.byteLength))
@@ -86,13 +95,13 @@ test(`the decoder and the JSON funnel survive ${FRAMES} mutated frames (seed ${S
   console.log(`fuzz: EXEC_SANDBOX_FUZZ_SEED=${SEED} EXEC_SANDBOX_FUZZ_FRAMES=${FRAMES}`)
   const dice = new Dice(SEED)
   const counts = { decoded: 0, refused: 0 }
-  const parsers = { HELLO: parseHello, RESPONSE: parseResponse, EVENT: parseEvent } as const
+  const parsers = { HELLO: parseHello, REQUEST: parseRequest, RESPONSE: parseResponse, EVENT: parseEvent } as const
   const makeDecoder = (): FrameDecoder =>
     new FrameDecoder('guest', {
       frame: ({ type, length }, payload) => {
         expect(payload.byteLength).toBe(length)
         counts.decoded += 1
-        if (type === 'HELLO' || type === 'RESPONSE' || type === 'EVENT') {
+        if (type === 'HELLO' || type === 'REQUEST' || type === 'RESPONSE' || type === 'EVENT') {
           checkGuest(z.looseObject({}), parsers[type](payload), type)
         }
       },
@@ -124,6 +133,34 @@ test(`the decoder and the JSON funnel survive ${FRAMES} mutated frames (seed ${S
   expect(counts.decoded).toBeGreaterThan(FRAMES / 10)
   expect(counts.refused).toBeGreaterThan(FRAMES / 10)
 })
+
+/** Serves the guest by echo, and has it begin three exchanges: one that is connected, one that waits, one that it cancels. */
+async function serve({ channel, peer }: Pair): Promise<{ readonly over: () => boolean }> {
+  let running = 0
+  const echo = async ({ readable, writable }: Echo): Promise<void> => {
+    running += 1
+    try {
+      for await (const chunk of readable) if (!(await writable.write(chunk))) return
+    } finally {
+      running -= 1
+    }
+  }
+  channel.serve(
+    servedMethods(async (exchange) => await echo({ readable: exchange.readable(0), writable: exchange.writable(1) })),
+  )
+  const web = { address: '10.1.2.3', port: 443 }
+  peer.request(2, 'connect', web)
+  peer.request(4, 'connect', { ...web, port: PORT_THAT_WAITS })
+  peer.request(6, 'connect', web)
+  for (let count = 0; count < 2; count += 1) await peer.next('EVENT')
+  peer.cancel(6)
+  return { over: () => running === 0 }
+}
+
+interface Echo {
+  readonly readable: AsyncIterable<Uint8Array>
+  readonly writable: ReturnType<GuestExchange['writable']>
+}
 
 /** Opens three exchanges, of which one is read, one is not and one has been aborted. */
 function occupy({ channel }: Pair): { readonly settled: Promise<unknown>; readonly abort: () => void } {
@@ -158,9 +195,11 @@ describe('whole channels', () => {
       const { settled, abort } = occupy(pair)
       for (let index = 0; index < 3; index += 1) await pair.peer.next('REQUEST')
       abort()
+      const served = await serve(pair)
       // Valid frames first, so that what follows meets every state; then mutated ones until the channel ends.
-      if (dice.roll(2) === 0) pair.peer.send(encodeEmpty('END', dice.pick([1, 3, 5]), dice.pick([1, 2])))
-      if (dice.roll(2) === 0) pair.peer.send(encodeJson('EVENT', dice.pick([1, 3, 5]), { event: 'x' }))
+      if (dice.roll(2) === 0) pair.peer.send(encodeEmpty('END', dice.pick(ODD), dice.pick([1, 2])))
+      if (dice.roll(2) === 0) pair.peer.send(encodeJson('EVENT', dice.pick(ODD), { event: 'x' }))
+      if (dice.roll(2) === 0) pair.peer.send(encodeEmpty('END', 2, 0))
       const length = 1 + dice.roll(12)
       const bytes: Buffer[] = []
       for (let index = 0; index < length; index += 1) bytes.push(mutate(dice))
@@ -171,6 +210,8 @@ describe('whole channels', () => {
       ends.set(end.kind, (ends.get(end.kind) ?? 0) + 1)
       // Nothing that was open is left hanging.
       await settled
+      await setImmediate()
+      expect(served.over()).toBe(true)
     }
     expect([...ends.keys()].toSorted()).toEqual(['peer-closed', 'protocol-error'])
     expect(process.memoryUsage().arrayBuffers - memory).toBeLessThan(100_000_000)

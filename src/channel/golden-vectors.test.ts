@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { collectFrames } from '../../test/channel/collect-frames.ts'
 import { connectedSockets } from '../../test/channel/connected-sockets.ts'
 import { openPair } from '../../test/channel/open-pair.ts'
+import { servedMethods } from '../../test/channel/served-methods.ts'
 import { bytesOfPart, type FrameVector, type Talk, VECTORS } from '../../test/channel/vectors.ts'
 import { WirePeer } from '../../test/channel/wire-peer.ts'
 import { ProtocolError } from '../base/index.ts'
@@ -10,6 +11,7 @@ import { Channel } from './channel.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { encodeCredit, encodeData, encodeEmpty, encodeJson } from './frame.ts'
 import { REFUSAL_CODES } from './guest-json.ts'
+import { CONNECT_ERROR_CODES, MOST_ADDRESSES, RESOLVE_STATUSES } from './network-requests.ts'
 import * as wire from './wire.ts'
 
 const { constants } = VECTORS
@@ -36,7 +38,16 @@ test('the constants are those of the vectors', () => {
   expect(wire.INITIAL_CREDIT_BYTES).toBe(constants.initialCreditBytes)
   expect(wire.HIGHEST_CREDIT_BYTES).toBe(constants.highestCreditBytes)
   expect(wire.GUEST_JSON_DEPTH).toBe(constants.guestJsonDepth)
+  expect(wire.EVEN_JSON_LIMIT_BYTES).toBe(constants.evenJsonLimitBytes)
+  expect(wire.MOST_EVEN_EXCHANGES).toBe(constants.mostEvenExchanges)
   expect(REFUSAL_CODES).toEqual(constants.errorCodes)
+  expect(CONNECT_ERROR_CODES).toEqual(constants.connectErrorCodes)
+  expect(RESOLVE_STATUSES).toEqual(constants.resolveStatuses)
+  expect(MOST_ADDRESSES).toBe(constants.mostAddresses)
+  expect([...servedMethods().keys()]).toEqual(Object.keys(constants.guestMethods))
+  const rules = Object.values(wire.FRAME_RULES)
+  expect(rules.filter(({ role }) => role === 'asker').map(({ name }) => name)).toEqual(constants.askerTypes)
+  expect(rules.filter(({ role }) => role === 'answerer').map(({ name }) => name)).toEqual(constants.answererTypes)
   const types = Object.values(wire.FRAME_RULES).map(({ name, type, from, limitBytes }) => [
     name,
     { type, from: from.toSorted(), limitBytes },
@@ -157,13 +168,20 @@ describe('payloads that break a rule', () => {
         return
       }
       await using pair = await openPair()
+      const ended = { kind: 'protocol-error', error: { details: { rule: vector.rule } } }
+      if (bytes[2] === constants.types['REQUEST']?.type) {
+        pair.channel.serve(servedMethods())
+        pair.peer.send(bytes)
+        await expect(pair.channel.closed).resolves.toMatchObject(ended)
+        return
+      }
       const exchange = pair.channel.exchange('exec', {}, ANY)
       await pair.peer.next('REQUEST')
       // RESPONSE is looked at after END of the stream only.
       if (bytes[2] === constants.types['RESPONSE']?.type) pair.peer.end(1, 2)
       pair.peer.send(bytes)
       await expect(exchange.response).rejects.toMatchObject({ code: 'PROTOCOL', details: { rule: vector.rule } })
-      await expect(pair.channel.closed).resolves.toMatchObject({ kind: 'protocol-error' })
+      await expect(pair.channel.closed).resolves.toMatchObject(ended)
     })
   }
 })
@@ -182,6 +200,7 @@ async function play(talk: Talk, last: (channel: Channel | undefined, peer: WireP
   }
   peer.hello()
   await using channel = await Channel.open(near, { helloTimeoutMs: 20_000 })
+  if (talk.serving === true) channel.serve(servedMethods())
   for (const { method } of talk.open) {
     const streams = constants.methods[method] ?? { hostStreams: [], guestStreams: [] }
     channel.exchange(method, {}, { ...ANY, receive: streams.guestStreams, send: streams.hostStreams })

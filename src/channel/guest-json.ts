@@ -16,7 +16,7 @@ export interface Hello {
   readonly agent: string
 }
 
-export const REFUSAL_CODES = ['bad-request', 'unknown-method', 'spawn', 'internal'] as const
+export const REFUSAL_CODES = ['bad-request', 'unknown-method', 'spawn', 'internal', 'refused', 'reset'] as const
 export type RefusalCode = (typeof REFUSAL_CODES)[number]
 
 /** The guest's word that it did not do what a request asked. */
@@ -24,6 +24,13 @@ export interface Refusal {
   readonly code: RefusalCode
   /** For people; hostile text, cut to REFUSAL_CHARACTERS. */
   readonly message: string
+}
+
+/** What the guest asks for in an exchange that it begins. */
+export interface GuestRequest {
+  readonly method: string
+  /** To be checked against the schema of the method. */
+  readonly params: GuestObject
 }
 
 export type ResponseBody =
@@ -53,6 +60,7 @@ const responseSchema = z
       .optional(),
   })
   .refine(({ result, error }) => (result === undefined) !== (error === undefined), 'expected either result or error')
+const requestSchema = z.object({ method: z.string(), params: guestObject })
 const eventSchema = z.custom<GuestObject & { readonly event: string }>(
   (value) => isObject(value) && typeof value['event'] === 'string',
   'expected an object with the text "event"',
@@ -71,6 +79,10 @@ export function parseResponse(payload: Uint8Array): ResponseBody {
   const { result, error } = checkGuest(responseSchema, parseGuestObject(payload, 'RESPONSE'), 'RESPONSE')
   if (error !== undefined) return { kind: 'error', error }
   return { kind: 'result', result: result ?? {} }
+}
+
+export function parseRequest(payload: Uint8Array): GuestRequest {
+  return checkGuest(requestSchema, parseGuestObject(payload, 'REQUEST'), 'REQUEST')
 }
 
 export function parseEvent(payload: Uint8Array): GuestObject & { readonly event: string } {

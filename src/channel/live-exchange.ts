@@ -1,12 +1,12 @@
 import { abortedError } from '../base/index.ts'
 import { at, type CallSite } from './call-site.ts'
-import { bookConsumed, bookReceived, openReceiveAccount, type ReceiveAccount, widenWindow } from './credit.ts'
-import type { Exchange, ExchangeOptions, ReceiveStream, StreamWriter } from './exchange-options.ts'
+import type { Exchange, ExchangeOptions, StreamWriter } from './exchange-options.ts'
 import { type ExchangeInput, type ExchangePhase, FIRST_PHASE, isOpenToGuest, nextStep } from './exchange-phase.ts'
+import { ExchangeStreams } from './exchange-streams.ts'
 import { checkGuest, parseEvent, parseResponse } from './guest-json.ts'
-import { InboundStream } from './inbound-stream.ts'
+import type { InboundStream } from './inbound-stream.ts'
 import { observed } from './observed.ts'
-import { OutboundStream } from './outbound-stream.ts'
+import type { OutboundStream } from './outbound-stream.ts'
 import { RequestRefusedError } from './request-refused-error.ts'
 import { violation } from './violation.ts'
 
@@ -41,12 +41,7 @@ const CANCEL_TIMEOUT_MS = 25_000
 /** The most events that any method sends (docs/protocol.md, `run`). */
 const MAX_EVENTS = 256
 
-interface Receiver {
-  readonly account: ReceiveAccount
-  readonly inbound: InboundStream
-  ended: boolean
-}
-
+/** An exchange that the host begins. */
 export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
   readonly id: number
   readonly response: Promise<T>
@@ -54,8 +49,7 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
   readonly #options: ExchangeOptions<T, E>
   readonly #link: ExchangeLink
   readonly #site: CallSite
-  readonly #receivers = new Map<number, Receiver>()
-  readonly #senders = new Map<number, OutboundStream>()
+  readonly #streams: ExchangeStreams
   // Set by the promises' executors, which run within the constructor.
   #resolve: (result: T) => void = () => undefined
   #reject: (error: Error) => void = () => undefined
@@ -78,26 +72,27 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
     this.settled = new Promise((resolve) => {
       this.#settle = resolve
     })
-    for (const each of options.receive ?? []) this.#openReceiver(each)
-    for (const stream of options.send ?? []) {
-      this.#senders.set(stream, new OutboundStream(id, stream, (ready) => this.#onReady(ready)))
-    }
+    this.#streams = new ExchangeStreams(id, options, {
+      label: options.label,
+      grant: (stream, bytes) => link.grant(id, stream, bytes),
+      // What is written before REQUEST has left waits for it.
+      ready: (stream) => (this.isOpenToGuest ? link.ready(stream) : undefined),
+      sentEnd: () => undefined,
+    })
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (options.timeoutMs !== undefined) this.#startDeadline(options.timeoutMs)
   }
 
   readable(stream: number): AsyncIterableIterator<Uint8Array, undefined> {
-    return this.#toRead(stream).inbound
+    return this.#streams.readable(stream)
   }
 
   widen(stream: number, bytes: number): void {
-    widenWindow(this.#toRead(stream).account, bytes)
+    this.#streams.widen(stream, bytes)
   }
 
   writable(stream: number): StreamWriter {
-    const sender = this.#senders.get(stream)
-    if (sender === undefined) throw new RangeError(`${this.#options.label} has no stream ${stream} to write`)
-    return sender
+    return this.#streams.writable(stream)
   }
 
   cancel(): void {
@@ -110,29 +105,19 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
 
   onSent(): void {
     this.#step('sent')
-    // What was written before REQUEST had left may follow it now.
-    for (const sender of this.#senders.values()) this.#onReady(sender)
+    this.#streams.announce()
   }
 
   onData(stream: number, bytes: number): InboundStream {
-    const { account, inbound } = this.#receiver(stream, 'DATA')
-    const broken = bookReceived(account, bytes)
-    if (broken === 'limit') throw violation(broken, `more than ${account.limit} bytes on stream ${stream}`)
-    if (broken !== undefined) throw violation(broken, `DATA of ${bytes} bytes with credit for ${account.window}`)
-    return inbound
+    return this.#streams.onData(stream, bytes)
   }
 
   onCredit(stream: number, bytes: number): void {
-    const sender = this.#senders.get(stream)
-    if (sender === undefined) throw violation('no-stream', `CREDIT for stream ${stream}, which the host does not send`)
-    const broken = sender.grant(bytes)
-    if (broken !== undefined) throw violation(broken, `CREDIT of ${bytes} bytes: none, or more than can be held`)
+    this.#streams.onCredit(stream, bytes)
   }
 
   onEnd(stream: number): void {
-    const receiver = this.#receiver(stream, 'END')
-    receiver.ended = true
-    receiver.inbound.end()
+    this.#streams.onEnd(stream)
   }
 
   onEvent(payload: Uint8Array): void {
@@ -150,18 +135,20 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
   }
 
   onResponse(payload: Uint8Array): void {
-    for (const [stream, { ended }] of this.#receivers) {
-      if (!ended) throw violation('response-order', `RESPONSE before END of stream ${stream}`)
-    }
     const body = parseResponse(payload)
     const { label, result: schema } = this.#options
+    // What a stream whose END is missing ends with: it was cut short.
+    let cut = new Error(`${label} has ended`)
     if (body.kind === 'error') {
-      this.#reject(at(this.#site, new RequestRefusedError(label, body.error)))
-    } else if (this.#phase.kind !== 'draining') {
-      this.#resolve(checkGuest(schema, body.result, `The result of "${label}"`))
+      cut = at(this.#site, new RequestRefusedError(label, body.error))
+      this.#reject(cut)
+    } else {
+      const unended = this.#streams.unendedStream
+      if (unended !== undefined) throw violation('response-order', `RESPONSE before END of stream ${unended}`)
+      if (this.#phase.kind !== 'draining') this.#resolve(checkGuest(schema, body.result, `The result of "${label}"`))
     }
     this.#step('response')
-    for (const sender of this.#senders.values()) sender.finish()
+    this.#streams.finish(cut)
   }
 
   onLost(makeError: (label: string, dispatched: boolean) => Error): void {
@@ -169,8 +156,7 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
     const error = at(this.#site, makeError(this.#options.label, this.isOpenToGuest))
     this.#step('lost')
     this.#reject(error)
-    for (const { inbound } of this.#receivers.values()) inbound.fail(error)
-    for (const sender of this.#senders.values()) sender.finish(error)
+    this.#streams.fail(error)
   }
 
   /** The consumer is gone, by its signal or by an error of its own: it gets the error now, the guest a CANCEL. */
@@ -178,8 +164,7 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
     if (this.#phase.kind === 'ended' || this.#phase.kind === 'draining') return
     this.#reject(at(this.#site, error))
     this.#step('abort')
-    for (const { inbound } of this.#receivers.values()) inbound.drop(error)
-    for (const sender of this.#senders.values()) sender.finish(error)
+    this.#streams.drop(error)
   }
 
   #step(input: ExchangeInput): void {
@@ -201,48 +186,8 @@ export class LiveExchange<T, E> implements Exchange<T>, ExchangePort {
     clearTimeout(this.#deadline)
     this.#deadline = setTimeout(() => {
       // A guest that waits for a reader of ours has not failed to answer.
-      if (this.#isHeldBack()) this.#startDeadline(ms)
+      if (this.#streams.isHeldBack) this.#startDeadline(ms)
       else this.#link.unresponsive(this.#options.label, ms)
     }, ms)
-  }
-
-  #isHeldBack(): boolean {
-    return [...this.#receivers.values()].some(({ account, inbound }) => account.window === 0 && inbound.hasQueued)
-  }
-
-  #openReceiver(each: ReceiveStream): void {
-    const { stream, limitBytes } = typeof each === 'number' ? { stream: each, limitBytes: Infinity } : each
-    const account = openReceiveAccount(limitBytes)
-    const receiver: Receiver = {
-      account,
-      ended: false,
-      inbound: new InboundStream((bytes) => {
-        if (receiver.ended || this.#phase.kind === 'ended') return
-        const grant = bookConsumed(account, bytes)
-        if (grant > 0) this.#link.grant(this.id, stream, grant)
-      }),
-    }
-    this.#receivers.set(stream, receiver)
-  }
-
-  /** What a caller of ours may read. */
-  #toRead(stream: number): Receiver {
-    const receiver = this.#receivers.get(stream)
-    if (receiver === undefined) throw new RangeError(`${this.#options.label} has no stream ${stream} to read`)
-    return receiver
-  }
-
-  /** What the guest may send. */
-  #receiver(stream: number, type: 'DATA' | 'END'): Receiver {
-    const receiver = this.#receivers.get(stream)
-    if (receiver === undefined) {
-      throw violation('no-stream', `${type} on stream ${stream}, which the guest does not send`)
-    }
-    if (receiver.ended) throw violation('ended', `${type} after END on stream ${stream}`)
-    return receiver
-  }
-
-  #onReady(sender: OutboundStream): void {
-    if (this.isOpenToGuest) this.#link.ready(sender)
   }
 }

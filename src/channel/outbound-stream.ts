@@ -31,15 +31,25 @@ export class OutboundStream {
   readonly id: number
   readonly stream: number
   readonly #onReady: (stream: OutboundStream) => void
+  readonly #onEnded: () => void
   readonly #account = openSendAccount()
   #write: Write | undefined
   #state: StreamState = { kind: 'open' }
 
-  /** @param onReady called whenever there may be a frame to take */
-  constructor(id: number, stream: number, onReady: (stream: OutboundStream) => void) {
+  /**
+   * @param onReady called whenever there may be a frame to take
+   * @param onEnded called when END is taken to be written
+   */
+  constructor(id: number, stream: number, onReady: (stream: OutboundStream) => void, onEnded: () => void) {
     this.id = id
     this.stream = stream
     this.#onReady = onReady
+    this.#onEnded = onEnded
+  }
+
+  /** Whether nothing more leaves: END was taken, or the exchange is over. */
+  get isOver(): boolean {
+    return this.#state.kind === 'over'
   }
 
   /**
@@ -96,6 +106,7 @@ export class OutboundStream {
     if (write !== undefined && write.rest.byteLength > 0) return this.#takeData(write)
     if (this.#state.kind !== 'ending') return undefined
     this.#state = { kind: 'over' }
+    this.#onEnded()
     return { buffers: [encodeEmpty('END', this.id, this.stream)] }
   }
 

@@ -6,12 +6,13 @@ import type { RunOptions } from '../scheduler.ts'
 import { DEFAULTS } from '../scheduler-options.ts'
 import type { CliContext } from './context.ts'
 import { parseDuration } from './duration.ts'
+import { portLines } from './network-flags.ts'
 import { OrderedOutput } from './ordered-output.ts'
 import { notesOn } from './run-notes.ts'
 import { failureRecordOf, recordOf, type RunRecord } from './run-record.ts'
 import { type RunSource, readSources } from './run-sources.ts'
 import { collect, type SandboxFlags, sandboxOptionsOf, schedulerOf, withSandboxFlags } from './sandbox-flags.ts'
-import { exitCodeOf, explainError, printable } from './terminal.ts'
+import { exitCodeOf, explainError, printable, writeAll } from './terminal.ts'
 import { resolveDownloads } from './transfers.ts'
 
 interface RunFlags extends SandboxFlags {
@@ -58,6 +59,11 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
       field: 'download',
     })
   }
+  if (sources.length > 1 && flags.expose.some((port) => port.includes(':'))) {
+    throw new InvalidInputError('--expose: expected no port of the host for several sources: they run at once', {
+      field: 'expose',
+    })
+  }
   const options: RunOptions = {
     ...(await sandboxOptionsOf(flags, context)),
     ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
@@ -66,12 +72,22 @@ async function runCommand(files: readonly string[], flags: RunFlags, context: Cl
   const scheduler = schedulerOf(flags)
   const output = new OrderedOutput(sources.length, context)
   const runOne = async (source: RunSource, index: number): Promise<void> => {
+    // At once, also where the output of earlier sources is waited for: without it nobody can connect.
+    const prefix = sources.length > 1 ? `${source.name}: ` : ''
+    const onPorts: RunOptions['onPorts'] = async (ports) => {
+      if (flags.quiet !== true) await writeAll(context.stderr, portLines(ports, prefix))
+    }
     const teller = new Teller(flags, index, { context, output })
     try {
-      const result = await scheduler.run(source.code, { ...options, language: source.language, ...teller.callbacks })
+      const result = await scheduler.run(source.code, {
+        ...options,
+        language: source.language,
+        onPorts,
+        ...teller.callbacks,
+      })
       await teller.result(result)
     } catch (error) {
-      await teller.failure(error, sources.length > 1 ? `${source.name}: ` : '')
+      await teller.failure(error, prefix)
     } finally {
       await output.finish(index)
     }

@@ -48,6 +48,13 @@ const download = z.strictObject({
     .describe('Why nothing was copied'),
 })
 
+const portNumber = z.int().min(1).max(65_535)
+const port = z.strictObject({
+  guest: portNumber.describe('Port of the VM'),
+  host: portNumber.describe('Port of 127.0.0.1 that led to it while the program ran'),
+  url: z.string(),
+})
+
 const result = z
   .strictObject({
     stdout: z.string(),
@@ -68,6 +75,7 @@ const result = z
     timing: timing.describe('Milliseconds of each phase that took place'),
     usage: z.strictObject({ guestCpuMs: milliseconds, guestPeakBytes: count }),
     downloads: z.array(download).describe('The copies of --download, in order'),
+    ports: z.array(port).describe('The ports of --expose, in order'),
   })
   .describe('How a program ended; one that fails is a result')
 
@@ -90,9 +98,10 @@ export const runRecordSchema = z.union([result, failure]).meta({
 export type RunRecord = z.infer<typeof runRecordSchema>
 
 /** The record of a program that ended. */
-export function recordOf({ downloads, ...rest }: OneShotResult): RunRecord {
+export function recordOf({ downloads, ports, ...rest }: OneShotResult): RunRecord {
   return {
     ...rest,
+    ports: [...ports],
     results: [...rest.results],
     downloads: downloads.map(({ path, hostPath, copy, error }) => ({
       path,

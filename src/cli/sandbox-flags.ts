@@ -4,12 +4,13 @@ import type { SandboxOptions } from '../sandbox/index.ts'
 import { Scheduler } from '../scheduler.ts'
 import { ACCELERATORS, type Accelerator } from '../scheduler-options.ts'
 import type { CliContext } from './context.ts'
+import { type NetworkFlags, networkOf, portsOf } from './network-flags.ts'
 import { environmentOf } from './run-environment.ts'
 import { printable } from './terminal.ts'
 import { resolveUploads } from './transfers.ts'
 
 /** What the commands that make a VM have in common. */
-export interface SandboxFlags {
+export interface SandboxFlags extends NetworkFlags {
   readonly memory?: number
   readonly cpus?: number
   readonly env: readonly string[]
@@ -30,6 +31,20 @@ export function withSandboxFlags(command: Command): Command {
       collect,
       [],
     )
+    .option('--network', 'let programs reach everything public (default: nothing)')
+    .option(
+      '--allow <host>',
+      'let programs reach this: a name, *.name, address or CIDR, each with an optional :port (repeatable)',
+      collect,
+      [],
+    )
+    .option('--deny <host>', 'but not this; everything else public without --allow (repeatable)', collect, [])
+    .option(
+      '--expose <guest[:host]>',
+      'make a port of the VM reachable on 127.0.0.1, by default on a free port (repeatable)',
+      collect,
+      [],
+    )
     .option('--debug', 'boot log and debug log on stderr')
     .addOption(new Option('--accelerator <name>', 'what the VM runs on').choices(ACCELERATORS))
 }
@@ -47,7 +62,10 @@ export function schedulerOf(flags: SandboxFlags): Scheduler {
  * @throws InvalidInputError before any VM work, also for a local file that is not there
  */
 export async function sandboxOptionsOf(flags: SandboxFlags, context: CliContext): Promise<SandboxOptions> {
+  const network = networkOf(flags)
   return {
+    ...(network === undefined ? {} : { network }),
+    ports: portsOf(flags),
     env: environmentOf(flags.env, context.env),
     files: await resolveUploads(flags.upload),
     signal: context.signal,

@@ -42,7 +42,7 @@ export async function pumpToSocket(
  */
 export async function pumpToGuest(
   socket: Socket,
-  connection: GuestConnection,
+  connection: Pick<GuestConnection, 'write' | 'end'>,
   { signal, onBytes }: PumpOptions,
 ): Promise<void> {
   // The socket outlives this loop: its other direction may go on.

@@ -4,7 +4,8 @@ import { signalProgram, startRepl, stopRepl, type Vm } from '../vm/index.ts'
 import { CallQueue } from './call-queue.ts'
 import { type Language, parseLanguage } from './language.ts'
 import type { Lifetime } from './lifetime.ts'
-import { contextName, parseOptions, signal } from './options.ts'
+import { contextName } from './options.ts'
+import { parseOptions, signal } from './parse-options.ts'
 
 /** Names an interpreter of a sandbox. */
 export interface ContextOptions {

@@ -28,7 +28,6 @@ export {
   type DisplayedValue,
   limits,
   type OutputCallback,
-  parseOptions,
   type ResolvedSandboxOptions,
   resolveSandboxOptions,
   type RunCodeOptions,
@@ -48,4 +47,8 @@ export {
   type Usage,
 } from './result.ts'
 export type { SandboxEnd } from './lifetime.ts'
-export { Sandbox, type SandboxInfo } from './sandbox.ts'
+export { parseOptions } from './parse-options.ts'
+export { closeListeners, openListeners, type PortListener } from './ports/port-listener.ts'
+export { checkPort, type ExposedPort, type PortOption, type PortRequest } from './ports/port-options.ts'
+export type { PortMetrics, Ports } from './ports/ports.ts'
+export { Sandbox, type SandboxInfo, type SandboxMetrics } from './sandbox.ts'

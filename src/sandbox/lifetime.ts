@@ -23,16 +23,24 @@ export class Lifetime {
   #idleTimer: NodeJS.Timeout | undefined
   #hold: NodeJS.Timeout | undefined
   #isDead = false
+  /** Calls under way, each as what rejects it. */
+  readonly #underWay = new Set<(error: Error) => void>()
+  readonly #endings: (() => Promise<void>)[] = []
+  #givenBack: Promise<unknown> | undefined
 
   constructor(vm: Vm, idleTimeoutMs: number) {
     this.#vm = vm
     this.#idleTimeoutMs = idleTimeoutMs
-    this.closed = vm.ended.then((end) => {
+    this.closed = vm.ended.then(async (end) => {
       clearTimeout(this.#idleTimer)
       this.#end ??= endOf(end)
       // What never ends its use of a sandbox that is gone is no reason to stay.
       this.#isDead = true
       this.#release()
+      // A caller's own callback that never returns must not keep a call open after the close; a VM that was lost leaves
+      // complete calls the time to hand over what they have.
+      if (this.#end.reason === 'closed') for (const reject of this.#underWay) reject(closedError(this.#end))
+      await this.#giveBack()
       return this.#end
     })
     this.#armIdleTimer()
@@ -47,11 +55,17 @@ export class Lifetime {
   async busy<T>(work: () => Promise<T>): Promise<T> {
     this.throwIfEnded()
     const leave = this.enter()
+    let reject: (error: Error) => void = () => undefined
+    const closed = new Promise<never>((_, fail) => {
+      reject = fail
+    })
+    this.#underWay.add(reject)
     try {
-      return await work()
+      return await Promise.race([work(), closed])
     } catch (error) {
       throw this.explain(error)
     } finally {
+      this.#underWay.delete(reject)
       leave()
     }
   }
@@ -72,6 +86,16 @@ export class Lifetime {
     }
   }
 
+  /** Something was of use without being a call: the idle time-out begins anew. */
+  touch(): void {
+    if (this.#calls === 0 && this.#end === undefined) this.#idleTimer?.refresh()
+  }
+
+  /** What else belongs to the sandbox is given back by `give`, which begins with its end and is waited for by `closed`. */
+  atEnd(give: () => Promise<void>): void {
+    this.#endings.push(give)
+  }
+
   /** A call that fails because its sandbox is being closed tells that, not that a machine was lost. */
   explain(error: unknown): unknown {
     const isOwn = error instanceof VmLostError && (this.#end?.reason === 'closed' || this.#end?.reason === 'idle')
@@ -87,8 +111,14 @@ export class Lifetime {
   async close(end: SandboxEnd): Promise<void> {
     this.#end ??= end
     clearTimeout(this.#idleTimer)
+    void this.#giveBack()
     await this.#vm.close(this.#end.message)
     await this.closed
+  }
+
+  async #giveBack(): Promise<void> {
+    this.#givenBack ??= Promise.allSettled(this.#endings.map(async (give) => await give()))
+    await this.#givenBack
   }
 
   #release(): void {

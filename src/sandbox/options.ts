@@ -4,6 +4,9 @@ import { type FileContent, resolveContent } from './files/content.ts'
 import { resolveGuestPath } from './guest-path.ts'
 import { checkEnv } from './input-checks.ts'
 import { type Language, parseLanguage } from './language.ts'
+import { type NetworkOptions, type NetworkPolicy, parseNetworkPolicy } from '../network/index.ts'
+import { callback, parseOptions, signal } from './parse-options.ts'
+import { checkPorts, type PortOption, type PortRequest } from './ports/port-options.ts'
 
 /** What a sandbox is made with. Also accepted by `Scheduler.run`. */
 export interface SandboxOptions {
@@ -24,6 +27,15 @@ export interface SandboxOptions {
    * host is written as a whole. ≤ 1 000 entries. @default {}
    */
   readonly files?: Readonly<Record<string, FileContent>>
+  /**
+   * What programs may reach: `false` nothing, `true` everything public, or rules (docs/network.md). @default false
+   */
+  readonly network?: NetworkOptions
+  /**
+   * Ports of the guest to make reachable on 127.0.0.1 of this host, ≤ 50: their numbers, or with the port of the host. A port of
+   * the host that is in use is refused before there is a VM. @default []
+   */
+  readonly ports?: readonly PortOption[]
   /** Gets each line of the boot log (kernel, agent) as it comes, without its end. What it throws is ignored. */
   readonly onBootLog?: (line: string) => void
   /** Your own notes, returned by `info()`. */
@@ -75,6 +87,8 @@ export interface ResolvedSandboxOptions {
   readonly idleTimeoutMs: number
   readonly env: Readonly<Record<string, string>>
   readonly files: readonly FileToWrite[]
+  readonly network: NetworkPolicy
+  readonly ports: readonly PortRequest[]
   readonly onBootLog: ((line: string) => void) | undefined
   readonly metadata: Readonly<Record<string, string>>
   readonly signal: AbortSignal | undefined
@@ -89,12 +103,6 @@ export const limits = {
   idleTimeoutMs: z.number().int().min(0).max(86_400_000),
 } as const
 
-export const callback = z.custom<(...values: never[]) => void>(
-  (value) => typeof value === 'function',
-  'expected a function',
-)
-export const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal')
-
 const sandboxSchema = z.strictObject({
   language: z.string().optional(),
   memoryMb: limits.memoryMb.optional(),
@@ -103,6 +111,8 @@ const sandboxSchema = z.strictObject({
   idleTimeoutMs: limits.idleTimeoutMs.optional(),
   env: z.unknown().optional(),
   files: z.record(z.string(), z.unknown()).optional(),
+  network: z.unknown().optional(),
+  ports: z.unknown().optional(),
   onBootLog: callback.optional(),
   metadata: z.record(z.string().max(256), z.string().max(4096)).optional(),
   signal: signal.optional(),
@@ -135,6 +145,8 @@ export function resolveSandboxOptions(options: SandboxOptions, defaults: Sandbox
     idleTimeoutMs: options.idleTimeoutMs ?? defaults.idleTimeoutMs,
     env: checkEnv(options.env, 'env'),
     files: Object.freeze(checkFiles(options.files ?? {})),
+    network: parseNetworkPolicy(options.network ?? false),
+    ports: Object.freeze(checkPorts(options.ports)),
     onBootLog: options.onBootLog,
     metadata: Object.freeze({ ...options.metadata }),
     signal: options.signal,
@@ -174,42 +186,4 @@ const downloadsSchema = z.object({ downloads: z.record(z.string(), z.string().mi
 /** Checks the options of one run; see `RunCodeOptions` for the defaults, which the sandbox fills in. */
 export function checkRunCodeOptions(options: RunCodeOptions): void {
   parseOptions(runCodeSchema, options)
-}
-
-/**
- * Checks `options` against a schema.
- * @throws InvalidInputError with the path of the first wrong option and both what was expected and what was given
- */
-export function parseOptions(schema: z.ZodType, options: unknown): void {
-  const parsed = schema.safeParse(options)
-  if (parsed.success) return
-  const issue = parsed.error.issues[0]
-  const path = issue?.path.join('.') ?? ''
-  const field = path === '' ? 'options' : path
-  const given = shortly(valueAt(options, issue?.path ?? []))
-  const unknown =
-    issue?.code === 'unrecognized_keys'
-      ? `unknown option ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
-      : undefined
-  throw new InvalidInputError(`${field}: ${unknown ?? `${issue?.message ?? 'invalid'}, got ${given}`}`, {
-    field: issue?.code === 'unrecognized_keys' ? (issue.keys[0] ?? field) : field,
-  })
-}
-
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  let current = value
-  for (const key of path) {
-    if (typeof current !== 'object' || current === null) return undefined
-    current = Reflect.get(current, key)
-  }
-  return current
-}
-
-function shortly(value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
-  // JSON has no word for NaN and the infinities: it would say null.
-  const text =
-    typeof value === 'bigint' ? `${value}n` : typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }

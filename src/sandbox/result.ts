@@ -1,6 +1,7 @@
 import type { FileError } from '../base/index.ts'
 import type { TreeCopy } from './files/host-tree.ts'
 import type { DisplayedValue } from './options.ts'
+import type { ExposedPort } from './ports/port-options.ts'
 import type { ProgramOutcome } from './program-call.ts'
 
 /**
@@ -91,6 +92,8 @@ export interface Download {
 export interface OneShotResult extends RunResult {
   /** In the order in which they were asked for. */
   readonly downloads: readonly Download[]
+  /** The ports that were exposed while it ran. */
+  readonly ports: readonly ExposedPort[]
 }
 
 /** Bytes of output passed on per stream (semantics §2). */

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import type { Logger } from '../base/index.ts'
+import type { HostNetwork, NetworkMetrics, NetworkOptions } from '../network/index.ts'
 import type { LaunchTiming, Vm } from '../vm/index.ts'
 import { Commands } from './commands/commands.ts'
 import { Contexts } from './contexts.ts'
@@ -9,20 +11,38 @@ import { SandboxFiles } from './files/files.ts'
 import { checkCode, checkEnv } from './input-checks.ts'
 import { type Language, parseLanguage } from './language.ts'
 import { Lifetime, type SandboxEnd } from './lifetime.ts'
-import {
-  checkRunCodeOptions,
-  limits,
-  parseOptions,
-  type ResolvedSandboxOptions,
-  type RunCodeOptions,
-} from './options.ts'
+import { checkRunCodeOptions, limits, type ResolvedSandboxOptions, type RunCodeOptions } from './options.ts'
+import { parseOptions, signal as signalSchema } from './parse-options.ts'
+import type { PortListener } from './ports/port-listener.ts'
+import { type PortMetrics, Ports } from './ports/ports.ts'
 import { OUTPUT_LIMITS, programResult, type RunResult, type Source } from './result.ts'
 import { type RunCall, startRun } from './run-call.ts'
+import { SandboxNetwork } from './sandbox-network.ts'
 
 /** How a sandbox got its VM. */
 export interface Launch {
   readonly source: Source
   readonly timing: LaunchTiming
+}
+
+/** What a sandbox is made of. */
+export interface SandboxParts {
+  /** The sandbox owns it from here on. */
+  readonly vm: Vm
+  readonly options: ResolvedSandboxOptions
+  readonly launch: Launch
+  /** Those of `options.ports`; the sandbox owns them from here on. */
+  readonly listeners: readonly PortListener[]
+  readonly host: HostNetwork
+  readonly logger: Logger
+}
+
+/** What has gone through a sandbox since it was made. */
+export interface SandboxMetrics {
+  /** What its programs did on the network, and what they were refused. */
+  readonly network: NetworkMetrics
+  /** What came to its servers through exposed ports. */
+  readonly ports: PortMetrics
 }
 
 export interface SandboxInfo {
@@ -37,6 +57,7 @@ export interface SandboxInfo {
   readonly metadata: Readonly<Record<string, string>>
 }
 
+const setNetworkOptions = z.strictObject({ signal: signalSchema.optional() })
 const idleTimeout = z.strictObject({ idleTimeoutMs: limits.idleTimeoutMs })
 
 /** A VM with interpreters whose state lives from call to call, with commands and files. Made by `Scheduler.create`. */
@@ -48,16 +69,19 @@ export class Sandbox implements AsyncDisposable {
   readonly contexts: Contexts
   /** The user's files in the guest. */
   readonly files: SandboxFiles
+  /** Its servers, made reachable on this host. */
+  readonly ports: Ports
   /** Resolves once, with why the sandbox ended, when its VM is known to be dead. */
   readonly closed: Promise<SandboxEnd>
   readonly #vm: Vm
   readonly #life: Lifetime
   readonly #options: ResolvedSandboxOptions
   readonly #launch: Launch
+  readonly #network: SandboxNetwork
   readonly #createdAt = new Date()
 
-  /** Use `Scheduler.create`. The sandbox owns the VM from here on. */
-  constructor(vm: Vm, options: ResolvedSandboxOptions, launch: Launch) {
+  /** Use `Scheduler.create`. */
+  constructor({ vm, options, launch, listeners, host, logger }: SandboxParts) {
     this.#vm = vm
     this.#options = options
     this.#launch = launch
@@ -67,6 +91,8 @@ export class Sandbox implements AsyncDisposable {
     const { source } = launch
     this.commands = new Commands({ vm, life: this.#life, source, timeoutMs: options.timeoutMs })
     this.files = new SandboxFiles(new FileHost(vm, this.#life), options.memoryMb)
+    this.ports = new Ports({ vm, life: this.#life, logger, listeners })
+    this.#network = new SandboxNetwork({ vm, life: this.#life, policy: options.network, host, logger })
     vm.unref()
   }
 
@@ -129,6 +155,29 @@ export class Sandbox implements AsyncDisposable {
   setTimeout(ms: number): void {
     parseOptions(idleTimeout, { idleTimeoutMs: ms })
     this.#life.setIdleTimeout(ms)
+  }
+
+  /**
+   * Resolves when the network of the options is there; nothing of the user's may run before. For `Scheduler`.
+   * @throws BootError · VmLostError · AbortedError. The sandbox is of no use then.
+   */
+  async connectNetwork(signal: AbortSignal): Promise<void> {
+    await this.#network.begin(signal)
+  }
+
+  /**
+   * Changes what programs may reach, at once: open connections that the new rules do not allow are reset.
+   * @param network as the option `network`
+   * @throws InvalidInputError · SandboxClosedError · VmLostError · AbortedError
+   */
+  async setNetwork(network: NetworkOptions, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    parseOptions(setNetworkOptions, options)
+    await this.#network.change(network, options.signal)
+  }
+
+  /** What has gone through its network and its ports so far; may be read after the end, too. */
+  metrics(): SandboxMetrics {
+    return { network: this.#network.metrics(), ports: this.ports.metrics() }
   }
 
   /** What this sandbox is. */

@@ -14,8 +14,16 @@ export interface Vectors {
     readonly highestCreditBytes: number
     readonly guestJsonDepth: number
     readonly types: Readonly<Record<string, { type: number; from: readonly Side[]; limitBytes: number }>>
+    readonly askerTypes: readonly string[]
+    readonly answererTypes: readonly string[]
+    readonly evenJsonLimitBytes: number
+    readonly mostEvenExchanges: number
     readonly errorCodes: readonly string[]
-    readonly methods: Readonly<Record<string, { hostStreams: readonly number[]; guestStreams: readonly number[] }>>
+    readonly methods: Readonly<Record<string, MethodVector>>
+    readonly guestMethods: Readonly<Record<string, MethodVector>>
+    readonly connectErrorCodes: readonly string[]
+    readonly resolveStatuses: readonly string[]
+    readonly mostAddresses: number
   }
   readonly frames: readonly FrameVector[]
   readonly headers: readonly { name: string; decodedBy: readonly Side[]; hex: string; header: HeaderFields }[]
@@ -29,6 +37,11 @@ export interface Vectors {
   }[]
   readonly conversations: readonly (Talk & { rule: string; rejectedBy: Side })[]
   readonly tolerated: readonly (Talk & { acceptedBy: Side })[]
+}
+
+interface MethodVector {
+  readonly hostStreams: readonly number[]
+  readonly guestStreams: readonly number[]
 }
 
 interface HeaderFields {
@@ -48,6 +61,7 @@ export interface FrameVector {
 export interface Talk {
   readonly name: string
   readonly open: readonly { readonly id: number; readonly method: string }[] | null
+  readonly serving?: boolean
   readonly parts: readonly {
     readonly hex: string
     readonly payloadByte?: string

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { withDeadline } from '../../src/base/index.ts'
 import { encodeCredit, encodeData, encodeEmpty, encodeJson, type FrameHeader } from '../../src/channel/frame.ts'
 import { FrameDecoder } from '../../src/channel/frame-decoder.ts'
-import type { FrameType } from '../../src/channel/wire.ts'
+import { type FrameType, GENERATION } from '../../src/channel/wire.ts'
 
 /** A frame that the host sent, with how many bytes the host had sent before it. */
 export interface HeardFrame {
@@ -51,8 +51,17 @@ export class WirePeer implements AsyncDisposable {
     })
   }
 
-  hello(fields: object = { generation: 1, agent: 'wire-peer' }): void {
+  hello(fields: object = { generation: GENERATION, agent: 'wire-peer' }): void {
     this.send(encodeJson('HELLO', 0, fields))
+  }
+
+  /** Begins an exchange of the guest. */
+  request(id: number, method: string, params: object): void {
+    this.send(encodeJson('REQUEST', id, { method, params }))
+  }
+
+  cancel(id: number): void {
+    this.send(encodeEmpty('CANCEL', id, 0))
   }
 
   respond(id: number, result: object = {}): void {

@@ -135,6 +135,25 @@ describe('a session', () => {
 })
 
 describe('a session that ends by itself', () => {
+  it('F08: a close ends a call whose program is over and whose callback never returns', async () => {
+    await using sandbox = await scheduler.create({ language: 'bash' })
+    let entered: () => void = () => undefined
+    const inCallback = new Promise<void>((resolve) => {
+      entered = resolve
+    })
+    const onStdout = async (): Promise<void> => {
+      entered()
+      await new Promise(() => undefined)
+    }
+    const call = sandbox.runCode('echo up', { onStdout })
+    const settled = call.catch((error: unknown) => error)
+    await inCallback
+    // Answered behind the end of the program, which has nothing left to do.
+    await sandbox.runCode('echo beside', { context: 'beside' })
+    await sandbox.close()
+    expect(await settled).toMatchObject({ code: 'SANDBOX_CLOSED', details: { reason: 'closed' } })
+  })
+
   it('closes when it has been idle for its time', async () => {
     await using sandbox = await scheduler.create({ language: 'bash', idleTimeoutMs: 50 })
     expect(await sandbox.closed).toMatchObject({ reason: 'idle' })

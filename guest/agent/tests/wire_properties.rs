@@ -27,7 +27,7 @@ fn frame() -> impl Strategy<Value = Frame> {
 
 fn welcomed() -> Conversation {
     let mut conversation = Conversation::new();
-    let payload = br#"{"generation":1}"#.to_vec();
+    let payload = br#"{"generation":2}"#.to_vec();
     conversation.accept(Frame { kind: FrameType::Welcome, stream: 0, id: 0, payload }).unwrap();
     conversation
 }

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use exec_sandbox_agent::boot::PORT_NAME;
-use exec_sandbox_agent::wire::conversation::{Streams, HIGHEST_CREDIT, INITIAL_CREDIT};
-use exec_sandbox_agent::wire::frame::{Header, HEADER_BYTES, HIGHEST_STREAM, MAGIC};
+use exec_sandbox_agent::wire::answer::{Answer, Refusal, Resolved};
+use exec_sandbox_agent::wire::conversation::{Streams, HIGHEST_CREDIT, INITIAL_CREDIT, MOST_EVEN_EXCHANGES};
+use exec_sandbox_agent::wire::frame::{Header, EVEN_JSON_LIMIT, HEADER_BYTES, HIGHEST_STREAM, MAGIC};
 use exec_sandbox_agent::wire::message::{self, ErrorCode, Event, RequestError, GENERATION};
 use exec_sandbox_agent::wire::request::{self, Request};
 use exec_sandbox_agent::wire::{Conversation, Decoder, Frame, FrameType, Incoming, WireError};
@@ -73,13 +74,26 @@ fn constants_are_the_same() {
         let senders = entry["from"].as_array().unwrap();
         assert_eq!(senders.contains(&json!("host")), kind.from_host(), "{name}");
     }
-    for (name, method) in constants["methods"].as_object().unwrap() {
+    assert_eq!(constants["evenJsonLimitBytes"], EVEN_JSON_LIMIT);
+    assert_eq!(constants["mostEvenExchanges"], MOST_EVEN_EXCHANGES);
+    let methods = ["methods", "guestMethods"].map(|list| constants[list].as_object().unwrap());
+    for (name, method) in methods.into_iter().flatten() {
         let streams = Streams::of_method(name);
         assert_eq!(method["hostStreams"], json!(streams.from_host), "{name}");
         assert_eq!(method["guestStreams"], json!(streams.from_guest), "{name}");
     }
-    let codes = [ErrorCode::BadRequest, ErrorCode::UnknownMethod, ErrorCode::Spawn, ErrorCode::Internal];
+    let codes = [
+        ErrorCode::BadRequest,
+        ErrorCode::UnknownMethod,
+        ErrorCode::Spawn,
+        ErrorCode::Internal,
+        ErrorCode::Refused,
+        ErrorCode::Reset,
+    ];
     assert_eq!(constants["errorCodes"], serde_json::to_value(codes).unwrap());
+    for code in list(constants, "connectErrorCodes") {
+        serde_json::from_value::<Refusal>(code).unwrap();
+    }
 }
 
 /// The bodies that the agent writes, made by its own writers from the fields of the vector.
@@ -90,14 +104,41 @@ fn written_body(frame: &Value) -> Option<Vec<u8>> {
         "EVENT" if body["event"] == "started" => {
             message::event(&Event::Started { pid: i32::try_from(body["pid"].as_i64()?).unwrap() })?
         }
+        "EVENT" if body["event"] == "connected" => message::event(&Event::Connected)?,
+        "REQUEST" if body["method"] == "connect" => {
+            let port = u16::try_from(body["params"]["port"].as_u64()?).unwrap();
+            let address = text(&body["params"]["address"]).parse().unwrap();
+            message::request("connect", &message::Connect { address, port })
+        }
+        "REQUEST" if body["method"] == "resolve" => {
+            let kind = if body["params"]["type"] == "A" { "A" } else { "AAAA" };
+            message::request("resolve", &message::Resolve { name: &text(&body["params"]["name"]), kind })
+        }
         "EVENT" => message::event(&Event::Result { data: &text(&body["data"]) })?,
         "RESPONSE" if body.get("result").is_some() => message::response(&Ok(&body["result"])),
         "RESPONSE" => {
-            assert_eq!(body["error"]["code"], "spawn");
-            message::response::<Value>(&Err(RequestError::new(ErrorCode::Spawn, text(&body["error"]["message"]))))
+            let code = if body["error"]["code"] == "spawn" { ErrorCode::Spawn } else { ErrorCode::Refused };
+            message::response::<Value>(&Err(RequestError::new(code, text(&body["error"]["message"]))))
         }
         _ => return None,
     })
+}
+
+/// What the host says in exchanges of the guest is understood.
+fn assert_answer(frame: &Frame, body: &Value) {
+    if frame.kind == FrameType::Event {
+        assert_eq!(exec_sandbox_agent::wire::answer::parse_event(&frame.payload), Ok(()));
+    } else if frame.kind == FrameType::Response {
+        match Answer::parse(&frame.payload).unwrap() {
+            Answer::Error(code) => assert_eq!(serde_json::from_value(body["error"]["code"].clone()).ok(), Some(code)),
+            Answer::Result(text) if body["result"].get("status").is_some() => {
+                let resolved: Resolved = serde_json::from_str(&text).unwrap();
+                assert_eq!(json!(resolved.addresses), body["result"]["addresses"]);
+                assert_eq!(json!(resolved.ttl_s), body["result"]["ttlS"]);
+            }
+            Answer::Result(text) => assert_eq!(text, "{}"),
+        }
+    }
 }
 
 #[test]
@@ -123,9 +164,10 @@ fn frames_of_the_host_decode_and_frames_of_the_agent_encode() {
             }
             if let Some(body) = expected.get("json") {
                 assert_eq!(serde_json::from_slice::<Value>(&frame.payload).unwrap(), *body, "{name}");
+                assert_answer(frame, body);
             }
         }
-        if kind.from_host() && !matches!(kind, FrameType::Data | FrameType::Credit | FrameType::End) {
+        if matches!(&entry["decodedBy"], Value::Array(sides) if sides == &[json!("guest")]) {
             continue;
         }
         if let Some(body) = written_body(expected) {
@@ -203,7 +245,7 @@ fn what_breaks_a_rule_is_refused_at_its_stage() {
 }
 
 fn welcome(conversation: &mut Conversation) {
-    let payload = br#"{"generation":1}"#.to_vec();
+    let payload = br#"{"generation":2}"#.to_vec();
     let frame = Frame { kind: FrameType::Welcome, stream: 0, id: 0, payload };
     assert_eq!(conversation.accept(frame).unwrap(), Incoming::Welcome);
 }
@@ -265,6 +307,9 @@ fn requests_of_the_vectors_have_the_parameters_of_their_methods() {
             "run" => request.params::<request::Run>().map(drop),
             "exec" => request.params::<request::Exec>().map(drop),
             "signal" => request.params::<request::Signal>().map(drop),
+            "network" => request.params::<request::Network>().map(drop),
+            "dial" => request.params::<request::Dial>().map(drop),
+            "connect" | "resolve" => continue,
             _ => request.params::<request::Ping>().map(drop),
         };
         assert_eq!(checked, Ok(()), "{}", entry["name"]);

@@ -5,6 +5,7 @@ import { openImage } from '../../image/index.ts'
 import { type Language, LANGUAGE_NAMES, parseLanguage, type Sandbox } from '../../sandbox/index.ts'
 import type { CliContext } from '../context.ts'
 import { parseDuration } from '../duration.ts'
+import { portLines } from '../network-flags.ts'
 import { packageVersion } from '../package-version.ts'
 import { type SandboxFlags, sandboxOptionsOf, schedulerOf, withSandboxFlags } from '../sandbox-flags.ts'
 import { complete } from './completion.ts'
@@ -50,6 +51,7 @@ async function runRepl(flags: ReplFlags, context: CliContext): Promise<void> {
 
 async function serve(sandbox: Sandbox, timeoutMs: number, context: CliContext): Promise<number> {
   const screen = new Screen(context)
+  if (sandbox.ports.list().length > 0) await screen.say(portLines(sandbox.ports.list()))
   const session = new Session({ sandbox, screen, timeoutMs, signal: context.signal })
   const common = { sandbox, session, screen, context }
   const { stdin, stderr } = context

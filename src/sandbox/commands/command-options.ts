@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { InvalidInputError } from '../../base/index.ts'
 import { resolveGuestPath } from '../guest-path.ts'
 import { checkEnv } from '../input-checks.ts'
-import { callback, limits, type OutputCallback, parseOptions, signal } from '../options.ts'
+import { limits, type OutputCallback } from '../options.ts'
+import { callback, parseOptions, signal } from '../parse-options.ts'
 
 /** Options of both ways to run a command. */
 export interface CommandOptions {

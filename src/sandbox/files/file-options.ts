@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { InvalidInputError } from '../../base/index.ts'
-import { parseOptions, signal } from '../options.ts'
+import { parseOptions, signal } from '../parse-options.ts'
 
 /** What a file can be read as. */
 export type FileFormat = 'text' | 'bytes' | 'stream'

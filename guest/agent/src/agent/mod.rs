@@ -3,7 +3,9 @@
 
 mod context;
 mod crowd;
+mod dial;
 mod ending;
+mod inflow;
 pub mod ladder;
 mod live_repl;
 mod outbox;
@@ -18,6 +20,7 @@ mod requests;
 mod resume;
 mod room;
 mod run;
+mod splice;
 mod stdin;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use context::{Context, ContextKey};
+use dial::Dial;
 use poller::{Event, Interest, Owner, Part, Poller, Watched};
 use port::Port;
 pub use port::PortError;
@@ -58,6 +62,7 @@ pub struct Config {
 enum Exchange {
     Program(Box<Program>),
     Run(Box<Run>),
+    Dial(Box<Dial>),
     Start(ContextKey),
     Stop(Stopping),
     Resume(Resuming),
@@ -157,19 +162,19 @@ impl Agent {
             }
             Owner::Children => self.children_left = true,
             Owner::Pressure => self.relieve_pressure(),
-            Owner::Exchange(id) => {
-                if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
-                    match event.token.part {
-                        Part::Report => program.check_start(),
-                        Part::Stdin => {
-                            if let Some(stdin) = &mut program.stdin {
-                                stdin.pump(id, &mut self.port);
-                            }
+            Owner::Exchange(id) => match self.exchanges.get_mut(&id) {
+                Some(Exchange::Program(program)) => match event.token.part {
+                    Part::Report => program.check_start(),
+                    Part::Stdin => {
+                        if let Some(stdin) = &mut program.stdin {
+                            stdin.pump(id, &mut self.port);
                         }
-                        part => program.pump_output(part, &mut self.port),
                     }
-                }
-            }
+                    part => program.pump_output(part, &mut self.port),
+                },
+                Some(Exchange::Dial(dial)) => dial.handle(event, &self.poller, &mut self.port),
+                _ => {}
+            },
             Owner::Repl(serial) => self.repl_event(serial, event).map_err(PortError::Io)?,
         }
         Ok(())
@@ -179,24 +184,32 @@ impl Agent {
         match incoming {
             Incoming::Request { id, request } => self.begin(id, &request),
             Incoming::Cancel { id } => self.cancel(id),
-            Incoming::Data { id, bytes, .. } => {
-                if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
+            Incoming::Data { id, bytes, .. } => match self.exchanges.get_mut(&id) {
+                Some(Exchange::Program(program)) => {
                     if let Some(stdin) = &mut program.stdin {
                         stdin.accept(&bytes);
                         stdin.pump(id, &mut self.port);
                     }
                 }
-            }
-            Incoming::End { id, .. } => {
-                if let Some(Exchange::Program(program)) = self.exchanges.get_mut(&id) {
+                Some(Exchange::Dial(dial)) => dial.accept(&bytes, &mut self.port),
+                _ => {}
+            },
+            Incoming::End { id, .. } => match self.exchanges.get_mut(&id) {
+                Some(Exchange::Program(program)) => {
                     if let Some(stdin) = &mut program.stdin {
                         stdin.end();
                         stdin.pump(id, &mut self.port);
                     }
                 }
-            }
+                Some(Exchange::Dial(dial)) => dial.end(&mut self.port),
+                _ => {}
+            },
             // Credit is in the books; `settle` uses it.
-            Incoming::Welcome | Incoming::Credit { .. } | Incoming::Stale => {}
+            Incoming::Welcome
+            | Incoming::Credit { .. }
+            | Incoming::Stale
+            | Incoming::Connected { .. }
+            | Incoming::Response { .. } => {}
         }
     }
 
@@ -208,7 +221,7 @@ impl Agent {
         let exchanges = self.exchanges.values().filter_map(|exchange| match exchange {
             Exchange::Program(program) => program.due(),
             Exchange::Run(run) => run.due(),
-            Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => None,
+            Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => None,
         });
         let repls = self.contexts.values().filter_map(|context| context.repl.as_ref()?.due());
         let next = exchanges.chain(repls).min()?;
@@ -238,7 +251,7 @@ impl Agent {
                     let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                     moved |= run.pump_rest(repl, &mut self.port);
                 }
-                Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
+                Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
             }
         }
         moved
@@ -248,6 +261,7 @@ impl Agent {
         let finished = self.exchanges.iter().filter_map(|(id, exchange)| match exchange {
             Exchange::Program(program) => program.is_finished().then_some(*id),
             Exchange::Run(run) => run.is_finished().then_some(*id),
+            Exchange::Dial(dial) => dial.is_finished().then_some(*id),
             Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
             Exchange::Stop(stopping) => self.is_stopped(stopping).then_some(*id),
             Exchange::Start(_) => None,
@@ -265,6 +279,7 @@ impl Agent {
                     run.respond(&mut self.port);
                     self.end_turn(&run.key, *id);
                 }
+                Some(Exchange::Dial(dial)) => dial.respond(&mut self.port),
                 Some(Exchange::Resume(_)) => self.respond_resumed(*id),
                 Some(Exchange::Stop(_)) => self.port.respond(*id, &Ok(Stopped { stopped: true })),
                 Some(Exchange::Start(_)) | None => {}
@@ -289,8 +304,10 @@ impl Agent {
             }
         }
         for exchange in self.exchanges.values_mut() {
-            if let Exchange::Program(program) = exchange {
-                program.update_interest(&self.port)?;
+            match exchange {
+                Exchange::Program(program) => program.update_interest(&self.port)?,
+                Exchange::Dial(dial) => dial.update_interest(&self.port)?,
+                _ => {}
             }
         }
         if let Some(pressure) = &mut self.pressure {

@@ -73,17 +73,21 @@ impl Token {
     }
 }
 
+/// What to wait for; each flag is one of epoll's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Interest {
     pub read: bool,
     pub write: bool,
     pub urgent: bool,
+    /// A break, which the others bring along.
+    pub resets: bool,
 }
 
 impl Interest {
-    pub const READ: Self = Self { read: true, write: false, urgent: false };
-    pub const WRITE: Self = Self { read: false, write: true, urgent: false };
-    pub const URGENT: Self = Self { read: false, write: false, urgent: true };
+    pub const READ: Self = Self { read: true, write: false, urgent: false, resets: false };
+    pub const WRITE: Self = Self { read: false, write: true, urgent: false, resets: false };
+    pub const URGENT: Self = Self { read: false, write: false, urgent: true, resets: false };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();

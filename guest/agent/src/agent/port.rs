@@ -158,12 +158,17 @@ impl Port {
         self.conversation.close(id);
     }
 
+    /// Ends an exchange whose response stands behind its DATA.
+    pub fn respond_behind_data<T: Serialize>(&mut self, id: u32, outcome: &Result<T, RequestError>) {
+        self.outbox.push_data(Frame::encode(FrameType::Response, 0, id, &message::response(outcome)));
+        self.conversation.close(id);
+    }
+
     /// Ends an exchange with stdout and stderr: both streams end, and the response stands behind their DATA.
     pub fn respond_after_streams<T: Serialize>(&mut self, id: u32, outcome: &Result<T, RequestError>) {
         for stream in [1, 2] {
             self.outbox.push_data(Frame::encode(FrameType::End, stream, id, &[]));
         }
-        self.outbox.push_data(Frame::encode(FrameType::Response, 0, id, &message::response(outcome)));
-        self.conversation.close(id);
+        self.respond_behind_data(id, outcome);
     }
 }

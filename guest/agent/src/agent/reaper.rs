@@ -68,7 +68,7 @@ impl Agent {
                         let _ = run.signal(repl.pid, signal);
                     }
                 }
-                Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
+                Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
             }
         }
         let late = self.contexts.iter().filter(|(_, context)| {

@@ -79,6 +79,7 @@ impl Agent {
                 "exec" => request.params().and_then(|exec| self.exec(id, exec)),
                 "run" => request.params().and_then(|run| self.run(id, run)),
                 "start" => request.params().and_then(|start| self.start(id, start)),
+                "dial" => request.params().map(|dial| self.dial(id, &dial)),
                 "stop" => request.params().map(|stop| self.stop(id, stop)),
                 other => Err(RequestError::new(ErrorCode::UnknownMethod, format!("no method {other:.64}"))),
             }
@@ -258,6 +259,7 @@ impl Agent {
         let now = clock::now();
         match self.exchanges.get_mut(&id) {
             Some(Exchange::Program(program)) => program.cancel(now),
+            Some(Exchange::Dial(dial)) => dial.cancel(),
             Some(Exchange::Run(run)) if run.has_begun() => {
                 let signal = run.cancel(now);
                 let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());

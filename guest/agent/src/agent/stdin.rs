@@ -1,92 +1,75 @@
 //! What the host sends to a program's standard input. The credit window bounds what waits here; a program that does not
 //! read stops the host and nobody else.
 
-use std::collections::VecDeque;
-
 use rustix::io::Errno;
 
+use super::inflow::Inflow;
 use super::poller::{Interest, Watched};
 use super::port::Port;
 use super::room::PipeRoom;
 
 const STREAM: u8 = 0;
-/// Credit is given back in portions, not for each write.
-const GRANT_BYTES: usize = 65_536;
 
 pub struct StdinPipe {
     /// Gone when all has been written after END, or when the program has closed its end.
     pipe: Option<Watched>,
-    waiting: VecDeque<u8>,
-    ended: bool,
-    /// Taken from the host and not yet granted again.
-    consumed: usize,
+    inflow: Inflow,
     room: PipeRoom,
 }
 
 impl StdinPipe {
     #[must_use]
     pub fn new(pipe: Watched) -> Self {
-        Self { pipe: Some(pipe), waiting: VecDeque::new(), ended: false, consumed: 0, room: PipeRoom::default() }
+        Self { pipe: Some(pipe), inflow: Inflow::default(), room: PipeRoom::default() }
     }
 
     /// Takes what the host sent: straight into the pipe, as far as there is room and nothing waits before it.
     pub fn accept(&mut self, bytes: &[u8]) {
-        let written = if self.waiting.is_empty() { self.write(bytes) } else { 0 };
-        self.waiting.extend(bytes.get(written..).unwrap_or_default());
+        let Self { pipe, inflow, room } = self;
+        inflow.accept(bytes, |bytes| write(pipe, room, bytes));
     }
 
     pub fn end(&mut self) {
-        self.ended = true;
+        self.inflow.end();
     }
 
     /// Writes what the pipe takes, gives credit back, and closes the pipe when there will be nothing more.
     pub fn pump(&mut self, id: u32, port: &mut Port) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        while !waiting.is_empty() {
-            let written = self.write(waiting.as_slices().0);
-            if written == 0 {
-                break;
-            }
-            waiting.drain(..written);
-        }
-        self.waiting = waiting;
+        let Self { pipe, inflow, room } = self;
+        inflow.push(|bytes| write(pipe, room, bytes));
         if self.pipe.is_none() {
-            self.consumed += self.waiting.len();
-            self.waiting.clear();
+            self.inflow.discard();
         }
-        if self.waiting.is_empty() && self.ended {
+        if self.inflow.is_over() {
             self.pipe = None;
         }
-        if !self.ended && (self.consumed >= GRANT_BYTES || (self.waiting.is_empty() && self.consumed > 0)) {
-            port.grant(id, STREAM, std::mem::take(&mut self.consumed));
-        }
-    }
-
-    /// Writes what the pipe takes now.
-    fn write(&mut self, bytes: &[u8]) -> usize {
-        let mut written = 0;
-        while let Some(pipe) = &self.pipe {
-            let rest = bytes.get(written..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-            match rustix::io::write(pipe, rest) {
-                Ok(length) => written += length,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if self.room.widen(pipe) => {}
-                Err(Errno::AGAIN) => break,
-                // The program does not want more: what comes is taken and dropped, so that the host can finish.
-                Err(_) => self.pipe = None,
-            }
-        }
-        self.consumed += written;
-        written
+        self.inflow.grant(id, STREAM, port);
     }
 
     pub fn update_interest(&mut self) -> std::io::Result<()> {
-        let interest = if self.waiting.is_empty() { Interest::default() } else { Interest::WRITE };
+        let interest = if self.inflow.waiting_bytes() == 0 { Interest::default() } else { Interest::WRITE };
         self.pipe.as_mut().map_or(Ok(()), |pipe| pipe.want(interest))
     }
+}
+
+/// Writes what the pipe takes now.
+fn write(pipe: &mut Option<Watched>, room: &mut PipeRoom, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while let Some(open) = pipe {
+        let rest = bytes.get(written..).unwrap_or_default();
+        if rest.is_empty() {
+            break;
+        }
+        match rustix::io::write(&*open, rest) {
+            Ok(length) => written += length,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if room.widen(&*open) => {}
+            Err(Errno::AGAIN) => break,
+            // The program does not want more: what comes is taken and dropped, so that the host can finish.
+            Err(_) => *pipe = None,
+        }
+    }
+    written
 }
 
 #[cfg(test)]
@@ -143,7 +126,7 @@ mod tests {
         drop(reader);
         stdin.accept(&vec![7; 100_000]);
         stdin.pump(ID, &mut port);
-        assert!(stdin.pipe.is_none() && stdin.waiting.is_empty());
+        assert!(stdin.pipe.is_none() && stdin.inflow.waiting_bytes() == 0);
         assert!(!port.outbox.is_empty(), "no credit was given back on stream {STREAM}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::frame::{Frame, FrameType, WireError};
+use super::answer::{self, Answer};
+use super::frame::{is_guests, Frame, FrameType, WireError};
 use super::message::parse_welcome;
 use super::request::Request;
 
@@ -10,6 +11,9 @@ use super::request::Request;
 pub const INITIAL_CREDIT: u32 = 262_144;
 /// The most credit that a sender may hold.
 pub const HIGHEST_CREDIT: u32 = 0x7fff_ffff;
+
+/// Exchanges that the guest may have open at the same time.
+pub const MOST_EVEN_EXCHANGES: usize = 1_024;
 
 /// The directions of the streams of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ impl Streams {
         match method {
             "exec" => Self { from_host: &[0], from_guest: &[1, 2] },
             "run" => Self { from_host: &[], from_guest: &[1, 2] },
+            "dial" => Self { from_host: &[0], from_guest: &[1] },
+            "connect" => Self { from_host: &[1], from_guest: &[0] },
             _ => Self { from_host: &[], from_guest: &[] },
         }
     }
@@ -63,6 +69,15 @@ pub enum Incoming {
         id: u32,
         stream: u8,
     },
+    /// What an exchange of the guest asked for has come about.
+    Connected {
+        id: u32,
+    },
+    /// The end of an exchange of the guest.
+    Response {
+        id: u32,
+        answer: Answer,
+    },
     /// The frame crossed the RESPONSE of its exchange.
     Stale,
 }
@@ -71,6 +86,10 @@ pub enum Incoming {
 pub struct Conversation {
     welcomed: bool,
     open: BTreeMap<u32, OpenExchange>,
+    /// The highest id that the guest has used.
+    highest_begun: u32,
+    /// Exchanges of the guest among the open ones.
+    begun: usize,
 }
 
 impl Conversation {
@@ -102,6 +121,16 @@ impl Conversation {
                 Ok(Incoming::Request { id, request })
             }
             FrameType::Cancel if self.open.contains_key(&id) => Ok(Incoming::Cancel { id }),
+            _ if is_guests(id) && !self.open.contains_key(&id) => Err(WireError::NotOpen(id)),
+            FrameType::Event => {
+                answer::parse_event(&payload)?;
+                Ok(Incoming::Connected { id })
+            }
+            FrameType::Response => {
+                let answer = Answer::parse(&payload)?;
+                self.close(id);
+                Ok(Incoming::Response { id, answer })
+            }
             FrameType::Data => self.accept_data(id, stream, payload),
             FrameType::Credit => self.accept_credit(id, stream, &payload),
             FrameType::End => {
@@ -122,14 +151,31 @@ impl Conversation {
         let windows = streams.from_host.iter().map(|&stream| (stream, Some(INITIAL_CREDIT))).collect();
         let credits = streams.from_guest.iter().map(|&stream| (stream, INITIAL_CREDIT)).collect();
         match self.open.insert(id, OpenExchange { windows, credits }) {
-            None => Ok(()),
+            None => {
+                self.begun += usize::from(is_guests(id));
+                Ok(())
+            }
             Some(_) => Err(WireError::Reused(id)),
         }
     }
 
-    /// Notes that the RESPONSE has been queued.
+    /// Opens an exchange of the guest, whose REQUEST the caller sends. `None` when the host has too many open, or all ids are
+    /// used up.
+    pub fn begin(&mut self, method: &str) -> Option<u32> {
+        if self.begun >= MOST_EVEN_EXCHANGES {
+            return None;
+        }
+        let id = self.highest_begun.checked_add(2)?;
+        self.open(id, Streams::of_method(method)).ok()?;
+        self.highest_begun = id;
+        Some(id)
+    }
+
+    /// Notes that the RESPONSE has been queued, or has come.
     pub fn close(&mut self, id: u32) {
-        self.open.remove(&id);
+        if self.open.remove(&id).is_some() && is_guests(id) {
+            self.begun -= 1;
+        }
     }
 
     /// Bytes that may be sent on a stream now.

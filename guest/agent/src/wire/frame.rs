@@ -10,8 +10,10 @@ pub const HEADER_BYTES: usize = 12;
 pub const HIGHEST_STREAM: u8 = 15;
 /// Bytes of payload in one DATA frame.
 pub const DATA_LIMIT: usize = 65_536;
-/// Bytes of payload in one RESPONSE or EVENT.
+/// Bytes of payload in one RESPONSE or EVENT of the agent.
 pub const GUEST_JSON_LIMIT: usize = 1_048_576;
+/// Bytes of payload in one REQUEST, RESPONSE or EVENT of an exchange that the guest has begun.
+pub const EVEN_JSON_LIMIT: u32 = 4_096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameType {
@@ -43,7 +45,7 @@ impl FrameType {
         })
     }
 
-    /// The least and the most bytes of payload.
+    /// The least and the most bytes of payload under an odd id, or 0.
     #[must_use]
     pub fn length_range(self) -> (u32, u32) {
         match self {
@@ -59,12 +61,25 @@ impl FrameType {
     /// Whether the host sends frames of this type.
     #[must_use]
     pub fn from_host(self) -> bool {
-        !matches!(self, Self::Hello | Self::Response | Self::Event)
+        self != Self::Hello
+    }
+
+    /// The least and the most bytes of payload under this id.
+    fn length_range_under(self, id: u32) -> (u32, u32) {
+        let (least, most) = self.length_range();
+        let is_json = matches!(self, Self::Request | Self::Response | Self::Event);
+        (least, if is_json && is_guests(id) { EVEN_JSON_LIMIT } else { most })
     }
 
     fn has_stream(self) -> bool {
         matches!(self, Self::Data | Self::Credit | Self::End)
     }
+}
+
+/// Whether the guest has begun, or may begin, the exchange with this id.
+#[must_use]
+pub fn is_guests(id: u32) -> bool {
+    id % 2 == 0
 }
 
 /// The host broke the wire format. The agent trusts the host, so this means that both are out of step: it ends the VM.
@@ -82,6 +97,7 @@ pub enum WireError {
     Opening(FrameType),
     Ended(u32, u8),
     NoStream(u32, u8),
+    NotOpen(u32),
     Reused(u32),
     Memory(u32),
 }
@@ -105,6 +121,7 @@ impl fmt::Display for WireError {
             Self::NoStream(id, stream) => {
                 write!(f, "exchange {id} has no stream {stream} in this direction")
             }
+            Self::NotOpen(id) => write!(f, "exchange {id} of the guest is not open"),
             Self::Reused(id) => write!(f, "id {id} is in use"),
             Self::Memory(length) => write!(f, "no memory for a payload of {length} bytes"),
         }
@@ -138,13 +155,15 @@ impl Header {
         }
         let id_fits = match kind {
             FrameType::Welcome => id == 0,
-            FrameType::Request => id % 2 == 1,
+            // The host asks under odd ids and answers under even ones.
+            FrameType::Request | FrameType::Cancel => !is_guests(id),
+            FrameType::Response | FrameType::Event => is_guests(id) && id != 0,
             _ => id != 0,
         };
         if !id_fits {
             return Err(WireError::Id(kind, id));
         }
-        let (least, most) = kind.length_range();
+        let (least, most) = kind.length_range_under(id);
         if length < least || length > most {
             return Err(WireError::Length(kind, length));
         }
@@ -173,7 +192,7 @@ impl Frame {
     /// cut here rather than put on the wire with a wrong length.
     #[must_use]
     pub fn encode(kind: FrameType, stream: u8, id: u32, payload: &[u8]) -> Vec<u8> {
-        let most = kind.length_range().1 as usize;
+        let most = kind.length_range_under(id).1 as usize;
         let payload = payload.get(..payload.len().min(most)).unwrap_or_default();
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());

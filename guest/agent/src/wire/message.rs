@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::frame::{WireError, GUEST_JSON_LIMIT};
 
 /// One number for the whole wire surface.
-pub const GENERATION: u64 = 1;
+pub const GENERATION: u64 = 2;
 
 #[derive(Serialize)]
 struct Hello {
@@ -52,6 +52,8 @@ pub enum ErrorCode {
     UnknownMethod,
     Spawn,
     Internal,
+    Refused,
+    Reset,
 }
 
 /// Why a request has no result.
@@ -81,6 +83,33 @@ impl RequestError {
 }
 
 #[derive(Serialize)]
+struct RequestBody<'a, T> {
+    method: &'static str,
+    params: &'a T,
+}
+
+/// The body of a REQUEST of the guest. Its parameters are an address or a name: far below the limit.
+#[must_use]
+pub fn request<T: Serialize>(method: &'static str, params: &T) -> Vec<u8> {
+    to_json(&RequestBody { method, params })
+}
+
+/// Parameters of `connect`.
+#[derive(Serialize)]
+pub struct Connect {
+    pub address: std::net::Ipv4Addr,
+    pub port: u16,
+}
+
+/// Parameters of `resolve`.
+#[derive(Serialize)]
+pub struct Resolve<'a> {
+    pub name: &'a str,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Outcome<'a, T> {
     Result(&'a T),
@@ -106,6 +135,7 @@ pub fn response<T: Serialize>(outcome: &Result<T, RequestError>) -> Vec<u8> {
 pub enum Event<'a> {
     Started { pid: i32 },
     Result { data: &'a str },
+    Connected,
 }
 
 /// The body of an EVENT, or `None` when it does not fit one: JSON text doubles when every character is escaped.

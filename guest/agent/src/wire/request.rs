@@ -130,6 +130,19 @@ pub struct Signal {
 #[derive(Debug, Deserialize)]
 pub struct Ping {}
 
+#[derive(Debug, Deserialize)]
+pub struct Network {
+    pub enabled: bool,
+    /// Certificates in PEM.
+    pub authorities: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Dial {
+    #[serde(deserialize_with = "port")]
+    pub port: u16,
+}
+
 /// JSON numbers of JavaScript are doubles: 1000 and 1000.0 are the same. Negative or fractional ones are refused.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     /// 2^53 − 1, beyond which doubles skip whole numbers.
@@ -141,6 +154,12 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         return Ok(value as u64);
     }
     Err(serde::de::Error::custom(format!("expected a whole number of at least 0, got {value}")))
+}
+
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let value = whole(deserializer)?;
+    let port = u16::try_from(value).ok().filter(|port| *port > 0);
+    port.ok_or_else(|| serde::de::Error::custom(format!("port: expected 1 to 65535, got {value}")))
 }
 
 fn decimal_nanoseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -249,6 +268,25 @@ impl Checked for Clock {
 }
 
 impl Checked for Ping {
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Checked for Network {
+    fn check(&self) -> Result<(), String> {
+        /// Far above any store of certificates, and what the agent's tmpfs has room for (docs/protocol.md).
+        const AUTHORITIES_LIMIT: usize = 8_000_000;
+        match &self.authorities {
+            Some(text) if text.len() > AUTHORITIES_LIMIT => {
+                Err(format!("authorities: expected at most {AUTHORITIES_LIMIT} bytes, got {}", text.len()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Checked for Dial {
     fn check(&self) -> Result<(), String> {
         Ok(())
     }

@@ -58,7 +58,7 @@ impl Host {
         let mut host = Self { agent, channel, directory, next_id: 1, heard: HashMap::new(), withheld: Vec::new() };
         let hello = host.read_frame();
         assert_eq!((hello.kind, hello.id), (FrameType::Hello, 0));
-        host.send(FrameType::Welcome, 0, 0, br#"{"generation":1}"#);
+        host.send(FrameType::Welcome, 0, 0, br#"{"generation":2}"#);
         host
     }
 
@@ -124,6 +124,21 @@ impl Host {
         while !condition(&self.heard[&id]) {
             self.listen();
         }
+    }
+
+    pub fn heard(&self, id: u32) -> &Heard {
+        &self.heard[&id]
+    }
+
+    /// Reads a frame if one comes within `time`; false when the agent says nothing for so long.
+    pub fn listens_within(&mut self, time: Duration) -> bool {
+        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
+        let mut readable = [rustix::event::PollFd::new(&self.channel, rustix::event::PollFlags::IN)];
+        let comes = rustix::event::poll(&mut readable, Some(&timeout)).unwrap() > 0;
+        if comes {
+            self.listen();
+        }
+        comes
     }
 
     /// Everything about an exchange, when its RESPONSE has come.

@@ -1,0 +1,94 @@
+import { BootError, type Logger } from '../base/index.ts'
+import { RequestRefusedError } from '../channel/index.ts'
+import {
+  Gateway,
+  type HostNetwork,
+  type NetworkMetrics,
+  type NetworkOptions,
+  type NetworkPolicy,
+  parseNetworkPolicy,
+} from '../network/index.ts'
+import { serveNetwork, setGuestNetwork, type Vm } from '../vm/index.ts'
+import { CallQueue } from './call-queue.ts'
+import type { Lifetime } from './lifetime.ts'
+
+export interface SandboxNetworkOptions {
+  readonly vm: Vm
+  readonly life: Lifetime
+  readonly policy: NetworkPolicy
+  readonly host: HostNetwork
+  readonly logger: Logger
+}
+
+/**
+ * The network of one sandbox: the gateway that judges and carries, and the device in the guest that asks it. With the network off
+ * there is no device; the guest is not listened to before it was on once.
+ */
+export class SandboxNetwork {
+  readonly #vm: Vm
+  readonly #life: Lifetime
+  readonly #host: HostNetwork
+  readonly #gateway: Gateway
+  /** Changes are made one after the other. */
+  readonly #changes = new CallQueue()
+  #policy: NetworkPolicy
+  #isServed = false
+  /** What the guest was last told. */
+  #isOn = false
+
+  constructor({ vm, life, policy, host, logger }: SandboxNetworkOptions) {
+    this.#vm = vm
+    this.#life = life
+    this.#host = host
+    this.#policy = policy
+    this.#gateway = new Gateway({ policy, host, logger })
+    life.atEnd(async () => await Promise.resolve(this.#gateway.close()))
+  }
+
+  /** Makes the network of the sandbox's options. */
+  async begin(signal: AbortSignal): Promise<void> {
+    if (this.#policy.enabled) await this.#life.busy(async () => await this.#switch(true, signal))
+  }
+
+  /** See `Sandbox.setNetwork`. */
+  async change(options: NetworkOptions, signal: AbortSignal | undefined): Promise<void> {
+    const policy = parseNetworkPolicy(options)
+    await this.#life.busy(async () => {
+      const leave = await this.#changes.enter(signal)
+      try {
+        this.#life.throwIfEnded()
+        this.#policy = policy
+        // At once, whatever the guest does: it is the gateway that holds it to the rules.
+        this.#gateway.setPolicy(policy)
+        if (policy.enabled !== this.#isOn) await this.#switch(policy.enabled, signal)
+      } finally {
+        leave()
+      }
+    })
+  }
+
+  metrics(): NetworkMetrics {
+    return this.#gateway.metrics()
+  }
+
+  async #switch(enabled: boolean, signal: AbortSignal | undefined): Promise<void> {
+    const authorities = enabled ? await this.#host.authorities() : ''
+    if (enabled && !this.#isServed) {
+      serveNetwork(this.#vm.channel, this.#gateway)
+      this.#isServed = true
+    }
+    this.#isOn = enabled
+    try {
+      await setGuestNetwork(this.#vm.channel, { enabled, authorities }, signal)
+    } catch (error) {
+      if (error instanceof RequestRefusedError) throw this.#refused(error, enabled)
+      throw await this.#vm.explain(error, true)
+    }
+  }
+
+  #refused(error: RequestRefusedError, enabled: boolean): BootError {
+    const details = { phase: 'network', bootLog: this.#vm.bootLog, stderr: '' }
+    const message = `The guest could not switch its network ${enabled ? 'on' : 'off'}: ${error.message}`
+    return new BootError(message, details, { retryable: false, cause: error })
+  }
+}
