@@ -4,7 +4,7 @@ import { dialTarget } from './connect/dial-target.ts'
 import { ConnectionError, connectionErrorOf } from './connection-error.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { NameBindings } from './dns/name-bindings.ts'
-import type { ConnectionFailure, GuestConnection } from './guest-connection.ts'
+import type { ConnectionFailure, ConnectionFailureCode, GuestConnection } from './guest-connection.ts'
 import type { HostNetwork } from './host-network.ts'
 import type { Lanes } from './lanes.ts'
 import { readOpening } from './opening-gate.ts'
@@ -79,7 +79,7 @@ export class Flow {
   end(failure: ConnectionFailure): void {
     if (this.#ended.signal.aborted) return
     this.#ended.abort(new ConnectionError(failure.code, failure.message))
-    this.#connection.finish(failure)
+    this.#connection.finish({ code: failure.code, message: TOLD[failure.code] })
     if (this.#socket !== undefined) resetSocket(this.#socket)
   }
 
@@ -208,6 +208,19 @@ export class Flow {
     this.end(failure)
     return failure
   }
+}
+
+/**
+ * All that the guest learns of a failure: addresses behind a stand-in, the proxy's name and what it said are the host's own
+ * affair. The log and the metrics have the rest.
+ */
+const TOLD: Readonly<Record<ConnectionFailureCode, string>> = {
+  refused: 'the policy of this sandbox does not allow it',
+  'connection-refused': 'the other side refuses connections',
+  unreachable: 'there is no way to the other side',
+  'timed-out': 'the other side does not answer in time',
+  reset: 'the connection was reset',
+  busy: 'too many connections',
 }
 
 const NOTHING = { opening: { kind: 'not-tls' }, bytes: new Uint8Array(0) } as const
