@@ -1,7 +1,10 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type Channel, type Exchange, RequestRefusedError } from '../../src/channel/index.ts'
 import { INITIAL_CREDIT_BYTES } from '../../src/channel/wire.ts'
+import { DIAL_STREAMS, dialGuest } from '../../src/vm/index.ts'
 import { AgentProcess, BUILD_TIMEOUT_MS, buildAgentProgram } from './agent-process.ts'
 
 const STDIN = 0
@@ -100,6 +103,36 @@ describe('the channel and the real agent', () => {
     const echo = exec(channel, ['echo', 'alive'])
     expect((await read(echo.readable(STDOUT))).toString()).toBe('alive\n')
     expect(channel.isClosed).toBe(false)
+  })
+
+  test('dial a server, carry bytes and half-closes both ways, and say when there is none', async () => {
+    await using agent = await AgentProcess.start(program)
+    const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+    const signal = new AbortController().signal
+    let accepted: () => void = () => undefined
+    const connected = new Promise<void>((resolve) => {
+      accepted = resolve
+    })
+    const exchange = dialGuest(agent.channel, port, { onConnected: accepted, signal })
+    await connected
+    const sent = Buffer.from(Array.from({ length: 1_000_001 }, (_, index) => (index * 13) % 256))
+    const writer = exchange.writable(DIAL_STREAMS.toGuest)
+    const write = (async () => {
+      expect(await writer.write(sent)).toBe(true)
+      writer.end()
+    })()
+    const [echoed] = await Promise.all([read(exchange.readable(DIAL_STREAMS.fromGuest)), write])
+    expect(echoed.equals(sent)).toBe(true)
+    await expect(exchange.response).resolves.toEqual({})
+    server.close()
+    await once(server, 'close')
+    const refused = dialGuest(agent.channel, port, { onConnected: () => undefined, signal })
+    await expect(refused.response).rejects.toMatchObject({ refusal: 'refused' })
+    await expect(refused.readable(DIAL_STREAMS.fromGuest).next()).rejects.toMatchObject({ refusal: 'refused' })
+    expect(agent.channel.isClosed).toBe(false)
   })
 
   test('tell a writer that its program has ended', async () => {

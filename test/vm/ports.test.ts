@@ -50,8 +50,8 @@ while True:
     connection.close()
 `
 
-describe('E07: a port of the guest on this host', () => {
-  it('carries HTTP, without network, from before the server was there', async () => {
+describe('a port of the guest on this host', () => {
+  it('E07: carries HTTP, without network, from before the server was there', async () => {
     await using sandbox = await scheduler.create({ ports: [8000] })
     const [port] = sandbox.ports.list()
     expect(port).toEqual({ guest: 8000, host: expect.any(Number), url: `http://127.0.0.1:${port?.host}` })
@@ -70,8 +70,8 @@ describe('E07: a port of the guest on this host', () => {
     expect(connections).toMatchObject({ opened: 1, refused: 1 })
   })
 
-  it('carries WebSockets', async () => {
-    await using sandbox = await scheduler.create({ language: 'javascript' })
+  it('E07: carries WebSockets, with network', async () => {
+    await using sandbox = await scheduler.create({ language: 'javascript', network: true })
     const { host } = await sandbox.ports.expose(3000)
     await sandbox.runCode(`
       globalThis.server = Bun.serve({
@@ -92,7 +92,7 @@ describe('E07: a port of the guest on this host', () => {
     expect(code).toBe(1005)
   })
 
-  it('carries any bytes of many clients at once, and their half-close before the answer', async () => {
+  it('E07: carries any bytes of many clients at once, and their half-close before the answer', async () => {
     await using sandbox = await scheduler.create()
     const { host } = await sandbox.ports.expose({ guest: 8000 })
     await serve(sandbox, DIGEST_SERVER)
@@ -110,7 +110,7 @@ describe('E07: a port of the guest on this host', () => {
     expect(ports.connections).toEqual({ open: 0, opened: sizes.length, refused: 0 })
   })
 
-  it('carries what a server sends first, and what a client sends after its end', async () => {
+  it('E07: carries what a server sends first, and what a client sends after its end', async () => {
     await using sandbox = await scheduler.create()
     const { host } = await sandbox.ports.expose(8000)
     const server = await serve(sandbox, SPEAKS_FIRST)
@@ -129,7 +129,7 @@ describe('E07: a port of the guest on this host', () => {
     expect(said).toContain('then good bye')
   })
 
-  it('slows the server down when the client does not read, and nothing else', async () => {
+  it('E07: slows the server down when the client does not read, and nothing else', async () => {
     await using sandbox = await scheduler.create()
     const { host } = await sandbox.ports.expose(8000)
     await sandbox.runCode(`
@@ -155,6 +155,26 @@ threading.Thread(target=serve, daemon=True).start()`)
     expect((await readAll(socket)).byteLength).toBe(Math.floor(MANY_BYTES / 65_536) * 65_536)
   })
 
+  it('leads to ::1 where nothing listens on 127.0.0.1, and to a server of all addresses', async () => {
+    await using sandbox = await scheduler.create({ ports: [8000, 8001] })
+    await sandbox.runCode(`
+import socket, threading
+servers = [socket.create_server(('::1', 8000), family=socket.AF_INET6), socket.create_server(('', 8001))]
+def answer(server):
+    connection, peer = server.accept()
+    connection.sendall(peer[0].encode())
+    connection.close()
+for server in servers:
+    threading.Thread(target=answer, args=(server,), daemon=True).start()`)
+    const answers = sandbox.ports.list().map(async ({ host }) => {
+      const socket = await dial(host)
+      const answer = await readAll(socket)
+      socket.end()
+      return String(answer)
+    })
+    expect(await Promise.all(answers)).toEqual(['::1', '127.0.0.1'])
+  })
+
   it('tells a client that its server reset the connection, and a server that its client did', async () => {
     await using sandbox = await scheduler.create()
     const { host } = await sandbox.ports.expose(8000)
@@ -176,7 +196,7 @@ connection.close()`)
     expect(error?.name).toBe('ConnectionResetError')
   })
 
-  it('is one of at most 50, which all work', async () => {
+  it('E07: is one of at most 50, which all work', async () => {
     const guests = Array.from({ length: 50 }, (_, index) => 9_000 + index)
     await using sandbox = await scheduler.create({ ports: guests })
     await serve(

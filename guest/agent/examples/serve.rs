@@ -4,7 +4,7 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use exec_sandbox_agent::agent::{Agent, Config};
+use exec_sandbox_agent::agent::{Agent, Config, NetworkFiles};
 use exec_sandbox_agent::process::oom::OomWatch;
 use exec_sandbox_agent::wire::request::Language;
 
@@ -26,7 +26,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         repl_directory: argument("REPL directory")?.into(),
         repl_argv,
         script_directory: argument("script directory")?.into(),
+        // In a network namespace of its own the agent may make its device; elsewhere that fails.
+        network: NetworkFiles {
+            device: "/dev/net/tun".into(),
+            resolver: argument("file for the name server")?.into(),
+            trust: None,
+        },
     };
+    if std::env::args().any(|argument| argument == "--own-network") {
+        exec_sandbox_agent::sys::machine::loopback_up()?;
+    }
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let port = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
     let end = Agent::new(config, port, OomWatch::default(), None)?.serve();

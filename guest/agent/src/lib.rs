@@ -5,6 +5,7 @@ pub mod boot;
 pub mod clock;
 pub mod console;
 pub mod error;
+pub mod network;
 pub mod power;
 pub mod process;
 pub mod repl;

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use exec_sandbox_agent::agent::{Agent, Config, PortError};
+use std::os::fd::AsRawFd as _;
+
+use exec_sandbox_agent::agent::{Agent, Config, NetworkFiles, PortError};
 use exec_sandbox_agent::boot::{boot, Booted};
+use exec_sandbox_agent::network::trust::Trust;
 use exec_sandbox_agent::process::identity::USER;
 use exec_sandbox_agent::repl::table::{self, REPL_DIRECTORY};
 use exec_sandbox_agent::{console, power};
@@ -18,6 +21,12 @@ fn main() {
         repl_directory: PathBuf::from(REPL_DIRECTORY),
         repl_argv: table::argv,
         script_directory: PathBuf::from("/run/exec-sandbox/scripts"),
+        network: NetworkFiles {
+            // The file system with the node is out of reach; a descriptor of the node still leads there.
+            device: PathBuf::from(format!("/proc/self/fd/{}", machine.tun.as_raw_fd())),
+            resolver: PathBuf::from("/run/etc/resolv.conf"),
+            trust: Some(Trust::default()),
+        },
     };
     let mut agent = Agent::new(config, port, oom, Some(machine))
         .unwrap_or_else(|error| power::fail(&format!("opening the channel: {error}")));

@@ -77,14 +77,13 @@ export class Ports {
       const { guest, host } = request
       const there = this.#listeners.get(guest)?.port
       if (there !== undefined && (host === 0 || host === there.host)) return there
-      this.#refuseIf(there !== undefined, `guest port ${guest} is exposed as ${there?.host}: unexpose it first`)
-      this.#refuseIf(this.#listeners.size >= MAX_PORTS, `expected at most ${MAX_PORTS} ports, got one more`)
+      this.#checkRoom(guest)
       const listener = await PortListener.open(request, 'port')
       try {
         this.#life.throwIfEnded()
         throwIfAborted(options.signal)
-        const since = this.#listeners.get(guest)?.port
-        this.#refuseIf(since !== undefined, `guest port ${guest} is exposed as ${since?.host}: unexpose it first`)
+        // Another call may have been quicker.
+        this.#checkRoom(guest)
       } catch (error) {
         await listener.close()
         throw error
@@ -171,7 +170,13 @@ export class Ports {
     }
   }
 
-  #refuseIf(wrong: boolean, message: string): void {
-    if (wrong) throw new InvalidInputError(`port: ${message}`, { field: 'port' })
+  #checkRoom(guest: number): void {
+    const there = this.#listeners.get(guest)?.port
+    if (there !== undefined) throw refuse(`expected a port not yet exposed, got ${guest}, which is ${there.url}`)
+    if (this.#listeners.size >= MAX_PORTS) throw refuse(`expected at most ${MAX_PORTS} ports, got one more`)
   }
+}
+
+function refuse(message: string): InvalidInputError {
+  return new InvalidInputError(`port: ${message}`, { field: 'port' })
 }

@@ -5,9 +5,11 @@ mod context;
 mod crowd;
 mod dial;
 mod ending;
+mod flow;
 mod inflow;
 pub mod ladder;
 mod live_repl;
+mod network;
 mod outbox;
 mod output;
 mod poller;
@@ -31,6 +33,7 @@ use std::time::Duration;
 
 use context::{Context, ContextKey};
 use dial::Dial;
+use network::Network;
 use poller::{Event, Interest, Owner, Part, Poller, Watched};
 use port::Port;
 pub use port::PortError;
@@ -42,6 +45,7 @@ use rustix::process::Pid;
 
 use crate::boot::Machine;
 use crate::clock;
+use crate::network::trust::Trust;
 use crate::process::oom::OomWatch;
 use crate::sys::signals::child_signals;
 use crate::wire::request::{Environment, Language};
@@ -57,6 +61,17 @@ pub struct Config {
     pub repl_argv: fn(Language, &Path) -> Vec<String>,
     /// Where `#!` programs are put while they run.
     pub script_directory: PathBuf,
+    pub network: NetworkFiles,
+}
+
+/// What the network is made of.
+pub struct NetworkFiles {
+    /// The node of the TUN device.
+    pub device: PathBuf,
+    /// Where programs learn of the name server.
+    pub resolver: PathBuf,
+    /// Whom programs trust, where that is the agent's to say.
+    pub trust: Option<Trust>,
 }
 
 enum Exchange {
@@ -66,6 +81,8 @@ enum Exchange {
     Start(ContextKey),
     Stop(Stopping),
     Resume(Resuming),
+    /// A `network` that waits until nothing is left of it.
+    NetworkOff,
 }
 
 pub struct Agent {
@@ -89,6 +106,8 @@ pub struct Agent {
     unfit: bool,
     exchanges: BTreeMap<u32, Exchange>,
     contexts: BTreeMap<ContextKey, Context>,
+    /// The guest's own connections, while the host allows them.
+    network: Option<Box<Network>>,
     /// Who started which process. What is not in here is an orphan of the user's.
     children: HashMap<i32, Owner>,
     /// The sandbox's environment, for everything that is started from now on.
@@ -121,6 +140,7 @@ impl Agent {
             unfit: false,
             exchanges: BTreeMap::new(),
             contexts: BTreeMap::new(),
+            network: None,
             children: HashMap::new(),
             environment: Environment::new(),
             next_serial: 1,
@@ -145,6 +165,9 @@ impl Agent {
             self.reap();
         }
         self.watch_the_time(clock::now());
+        if self.network.is_some() {
+            self.drop_closed_network();
+        }
         self.settle()
     }
 
@@ -173,8 +196,18 @@ impl Agent {
                     part => program.pump_output(part, &mut self.port),
                 },
                 Some(Exchange::Dial(dial)) => dial.handle(event, &self.poller, &mut self.port),
-                _ => {}
+                Some(_) => {}
+                None => {
+                    if let Some(network) = &mut self.network {
+                        network.handle_flow(id, event, &mut self.port);
+                    }
+                }
             },
+            Owner::Network => {
+                if let Some(network) = &mut self.network {
+                    network.handle(event, &mut self.port, &self.poller);
+                }
+            }
             Owner::Repl(serial) => self.repl_event(serial, event).map_err(PortError::Io)?,
         }
         Ok(())
@@ -192,7 +225,12 @@ impl Agent {
                     }
                 }
                 Some(Exchange::Dial(dial)) => dial.accept(&bytes, &mut self.port),
-                _ => {}
+                Some(_) => {}
+                None => {
+                    if let Some(network) = &mut self.network {
+                        network.data(id, &bytes, &mut self.port);
+                    }
+                }
             },
             Incoming::End { id, .. } => match self.exchanges.get_mut(&id) {
                 Some(Exchange::Program(program)) => {
@@ -202,14 +240,25 @@ impl Agent {
                     }
                 }
                 Some(Exchange::Dial(dial)) => dial.end(&mut self.port),
-                _ => {}
+                Some(_) => {}
+                None => {
+                    if let Some(network) = &mut self.network {
+                        network.end(id, &mut self.port);
+                    }
+                }
             },
+            Incoming::Connected { id } => {
+                if let Some(network) = &mut self.network {
+                    network.connected(id);
+                }
+            }
+            Incoming::Response { id, answer } => {
+                if let Some(network) = &mut self.network {
+                    network.answered(id, &answer, &mut self.port);
+                }
+            }
             // Credit is in the books; `settle` uses it.
-            Incoming::Welcome
-            | Incoming::Credit { .. }
-            | Incoming::Stale
-            | Incoming::Connected { .. }
-            | Incoming::Response { .. } => {}
+            Incoming::Welcome | Incoming::Credit { .. } | Incoming::Stale => {}
         }
     }
 
@@ -221,10 +270,13 @@ impl Agent {
         let exchanges = self.exchanges.values().filter_map(|exchange| match exchange {
             Exchange::Program(program) => program.due(),
             Exchange::Run(run) => run.due(),
-            Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => None,
+            Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) | Exchange::NetworkOff => {
+                None
+            }
         });
         let repls = self.contexts.values().filter_map(|context| context.repl.as_ref()?.due());
-        let next = exchanges.chain(repls).min()?;
+        let network = self.network.as_ref().and_then(|network| network.due());
+        let next = exchanges.chain(repls).chain(network).min()?;
         Some(next.saturating_sub(clock::now()))
     }
 
@@ -251,7 +303,7 @@ impl Agent {
                     let repl = self.contexts.get(&run.key).and_then(|context| context.repl.as_ref());
                     moved |= run.pump_rest(repl, &mut self.port);
                 }
-                Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
+                _ => {}
             }
         }
         moved
@@ -264,6 +316,7 @@ impl Agent {
             Exchange::Dial(dial) => dial.is_finished().then_some(*id),
             Exchange::Resume(resuming) => resuming.is_done(&self.contexts).then_some(*id),
             Exchange::Stop(stopping) => self.is_stopped(stopping).then_some(*id),
+            Exchange::NetworkOff => self.network.is_none().then_some(*id),
             Exchange::Start(_) => None,
         });
         let finished: Vec<u32> = finished.collect();
@@ -280,7 +333,7 @@ impl Agent {
                     self.end_turn(&run.key, *id);
                 }
                 Some(Exchange::Dial(dial)) => dial.respond(&mut self.port),
-                Some(Exchange::Resume(_)) => self.respond_resumed(*id),
+                Some(Exchange::Resume(_) | Exchange::NetworkOff) => self.respond_resumed(*id),
                 Some(Exchange::Stop(_)) => self.port.respond(*id, &Ok(Stopped { stopped: true })),
                 Some(Exchange::Start(_)) | None => {}
             }
@@ -309,6 +362,9 @@ impl Agent {
                 Exchange::Dial(dial) => dial.update_interest(&self.port)?,
                 _ => {}
             }
+        }
+        if let Some(network) = &mut self.network {
+            network.update_interest(&self.port)?;
         }
         if let Some(pressure) = &mut self.pressure {
             pressure.want(Interest::URGENT)?;

@@ -16,6 +16,8 @@ pub enum Owner {
     Children,
     /// Memory runs out.
     Pressure,
+    /// The device and the listener of the guest's own connections.
+    Network,
     /// By exchange id, which the host never uses twice.
     Exchange(u32),
     /// By serial number, which the agent never uses twice.
@@ -47,6 +49,7 @@ impl Token {
             Owner::Exchange(id) => (2, id),
             Owner::Repl(serial) => (3, serial),
             Owner::Pressure => (4, 0),
+            Owner::Network => (5, 0),
         };
         ((self.part as u64) << 40) | (kind << 32) | u64::from(id)
     }
@@ -59,6 +62,7 @@ impl Token {
             2 => Owner::Exchange(id),
             3 => Owner::Repl(id),
             4 => Owner::Pressure,
+            5 => Owner::Network,
             _ => return None,
         };
         let part = match value >> 40 {
@@ -217,7 +221,8 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for owner in [Owner::Port, Owner::Children, Owner::Pressure, Owner::Exchange(u32::MAX), Owner::Repl(7)] {
+        let one = [Owner::Port, Owner::Children, Owner::Pressure, Owner::Network];
+        for owner in one.into_iter().chain([Owner::Exchange(u32::MAX), Owner::Repl(7)]) {
             for part in [Part::Report, Part::Stdin, Part::Stdout, Part::Stderr, Part::Socket] {
                 let token = Token { owner, part };
                 assert_eq!(Token::from_u64(token.to_u64()), Some(token));

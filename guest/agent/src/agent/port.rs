@@ -127,6 +127,20 @@ impl Port {
         true
     }
 
+    /// Begins an exchange of the guest. `None` when the host has enough before it.
+    pub fn begin<T: Serialize>(&mut self, method: &'static str, params: &T) -> Option<u32> {
+        let id = self.outbox.has_control_room().then(|| self.conversation.begin(method)).flatten()?;
+        self.outbox.push_control(Frame::encode(FrameType::Request, 0, id, &message::request(method, params)));
+        Some(id)
+    }
+
+    /// Tells the host that nobody waits for an exchange of the guest any more. The caller does so once.
+    pub fn cancel(&mut self, id: u32) {
+        if self.conversation.is_open(id) {
+            self.outbox.push_control(Frame::encode(FrameType::Cancel, 0, id, &[]));
+        }
+    }
+
     /// Sends the first `length` bytes of `content` as DATA. What fills most of a write leaves at once, without another copy;
     /// less is gathered with what comes after it.
     pub fn send_data(&mut self, id: u32, stream: u8, length: usize) {

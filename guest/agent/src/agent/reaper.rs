@@ -68,8 +68,11 @@ impl Agent {
                         let _ = run.signal(repl.pid, signal);
                     }
                 }
-                Exchange::Dial(_) | Exchange::Start(_) | Exchange::Stop(_) | Exchange::Resume(_) => {}
+                _ => {}
             }
+        }
+        if let Some(network) = &mut self.network {
+            network.watch_the_time(now, &mut self.port);
         }
         let late = self.contexts.iter().filter(|(_, context)| {
             context.repl.as_ref().and_then(super::live_repl::LiveRepl::due).is_some_and(|due| now >= due)

@@ -15,6 +15,7 @@ use super::program::{Plan, Program, Script};
 use super::run::Run;
 use super::{Agent, Exchange};
 use crate::clock;
+use crate::network::trust;
 use crate::process::shebang::Shebang;
 use crate::process::{Launch, Stdin};
 use crate::wire::message::{milliseconds, ErrorCode, RequestError};
@@ -79,6 +80,7 @@ impl Agent {
                 "exec" => request.params().and_then(|exec| self.exec(id, exec)),
                 "run" => request.params().and_then(|run| self.run(id, run)),
                 "start" => request.params().and_then(|start| self.start(id, start)),
+                "network" => request.params().and_then(|network| self.set_network(id, &network)),
                 "dial" => request.params().map(|dial| self.dial(id, &dial)),
                 "stop" => request.params().map(|stop| self.stop(id, stop)),
                 other => Err(RequestError::new(ErrorCode::UnknownMethod, format!("no method {other:.64}"))),
@@ -157,7 +159,7 @@ impl Agent {
             ("LANG", "C.UTF-8"),
             ("PATH", "/home/user/.local/bin:/usr/local/bin:/usr/bin:/bin"),
         ];
-        let base = base.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let base = base.into_iter().chain(trust::ENVIRONMENT).map(|(name, value)| (name.to_owned(), value.to_owned()));
         let clone = |(name, value): (&String, &String)| (name.clone(), value.clone());
         base.chain(self.environment.iter().map(clone)).chain(env.iter().map(clone)).collect()
     }
@@ -284,7 +286,7 @@ impl Agent {
                 }
             }
             // Ends by its own deadline, a few seconds away, or with a process that has been killed.
-            Some(Exchange::Resume(_) | Exchange::Stop(_)) | None => {}
+            Some(Exchange::Resume(_) | Exchange::Stop(_) | Exchange::NetworkOff) | None => {}
         }
     }
 

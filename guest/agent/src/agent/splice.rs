@@ -57,6 +57,18 @@ impl Splice {
         self.inflow.end();
     }
 
+    /// Bytes of the host that the program has not taken.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.inflow.waiting_bytes()
+    }
+
+    /// The program has been given everything.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.host_ended
+    }
+
     /// Both directions have ended, as their senders wished.
     #[must_use]
     pub fn is_done(&self) -> bool {

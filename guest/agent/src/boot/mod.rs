@@ -18,11 +18,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{mount_move, unmount, MountFlags, UnmountFlags};
 
 use crate::error::{Step, StepError};
+use crate::network::trust;
 use crate::process::oom::OomWatch;
 use crate::process::pressure;
 use crate::sys::machine::loopback_up;
 use crate::{clock, console, power};
 
+pub use mounts::bind_over;
 use names::Names;
 pub use switches::Switches;
 
@@ -53,6 +55,8 @@ pub struct Machine {
     pub generator: OwnedFd,
     /// Tells when memory runs out; taken by the event loop.
     pub pressure: Option<OwnedFd>,
+    /// Where the TUN device is: its node, not opened. Users' /dev has none.
+    pub tun: OwnedFd,
 }
 
 /// Makes the machine ready.
@@ -73,6 +77,8 @@ pub fn boot() -> Result<Booted, StepError> {
     phase("root", || mounts::root(&devices::disk(&switches.root_serial)?))?;
     phase("swap", || swap::enable(memory_bytes))?;
     let port = phase("port", open_port)?;
+    let tun = rustix::fs::open("/dev/net/tun", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .step("finding the TUN device")?;
     let oom = OomWatch::open();
     phase("switch-root", switch_root)?;
     phase("mounts", || mounts::tree(memory_bytes))?;
@@ -83,7 +89,8 @@ pub fn boot() -> Result<Booted, StepError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let generator = rustix::fs::open("/dev/urandom", flags, Mode::empty()).step("opening the generator")?;
         let pressure = Some(pressure::watch().step("watching the pressure on memory")?);
-        Ok(Machine { names, generator, pressure })
+        trust::prepare()?;
+        Ok(Machine { names, generator, pressure, tun })
     })?;
     phase("confine", || {
         sysctls::set(switches.debug)?;

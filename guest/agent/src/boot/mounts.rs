@@ -162,6 +162,11 @@ pub fn bind_read_only(source: &str, target: &str, flags: MountFlags) -> Result<(
     mount_remount(target, MountFlags::BIND | MountFlags::RDONLY | flags, "").step(&format!("making {target} read-only"))
 }
 
+/// Lays a file of the agent's over one of the image's.
+pub fn bind_over(source: &str, target: &str) -> Result<(), StepError> {
+    bind_read_only(source, target, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC)
+}
+
 /// Closes /proc and /sys to writing and hides what a program need not know (A07). The last step: sysctls are set.
 pub fn close_kernel_files() -> Result<(), StepError> {
     let hidden = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;

@@ -7,7 +7,7 @@ use crate::console;
 use crate::error::{Step, StepError};
 
 /// Path below /proc/sys and value. Where a feature is compiled out, its file is missing, and so is what it would guard.
-const SYSCTLS: [(&str, &str); 26] = [
+const SYSCTLS: [(&str, &str); 27] = [
     ("kernel/unprivileged_bpf_disabled", "2"),
     ("net/core/bpf_jit_harden", "2"),
     ("user/max_user_namespaces", "0"),
@@ -40,6 +40,9 @@ const SYSCTLS: [(&str, &str); 26] = [
     // every second another would gather counters. An idle VM should sleep, and a clone not begin with either.
     ("vm/compaction_proactiveness", "0"),
     ("vm/stat_interval", "60"),
+    // The device of the network has no IPv6: a program that tries it is told so at once. The loopback interface, which is up by
+    // now, keeps it.
+    ("net/ipv6/conf/default/disable_ipv6", "1"),
 ];
 
 /// Only messages about the kernel's own end go to the console. The UART is slow, and users can cause all others.

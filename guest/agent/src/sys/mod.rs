@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod child;
+pub mod interface;
 pub mod machine;
 pub mod shared_file;
 pub mod signals;

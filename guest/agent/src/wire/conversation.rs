@@ -103,6 +103,11 @@ impl Conversation {
         self.open.len()
     }
 
+    #[must_use]
+    pub fn is_open(&self, id: u32) -> bool {
+        self.open.contains_key(&id)
+    }
+
     /// Judges a frame of the host and keeps the books.
     pub fn accept(&mut self, frame: Frame) -> Result<Incoming, WireError> {
         let Frame { kind, stream, id, payload } = frame;

@@ -1,7 +1,7 @@
 //! A host for the tests: it starts the agent with its end of a socket pair, and speaks the protocol's other side.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -26,6 +26,8 @@ pub struct Heard {
     pub credit: u64,
     pub ended: Vec<u8>,
     pub response: Option<Value>,
+    /// The agent has given up an exchange that it began.
+    pub cancelled: bool,
 }
 
 pub struct Host {
@@ -36,10 +38,36 @@ pub struct Host {
     heard: HashMap<u32, Heard>,
     /// Exchanges whose output is not acknowledged.
     pub withheld: Vec<u32>,
+    /// Exchanges that the agent has begun and nobody has looked at, with what it asks for.
+    pub asked: VecDeque<(u32, Value)>,
 }
 
 impl Host {
     pub fn start() -> Self {
+        Self::start_by(Command::new, &[])
+    }
+
+    /// The agent in a network namespace of its own, where it may make a device; `None` where namespaces are forbidden.
+    pub fn start_with_network() -> Option<Self> {
+        let unshare = || {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--net", "--"]);
+            command
+        };
+        let works = unshare().args(["test", "-w", "/dev/net/tun"]).status().is_ok_and(|status| status.success());
+        works.then(|| {
+            Self::start_by(
+                |program| {
+                    let mut command = unshare();
+                    command.arg(program);
+                    command
+                },
+                &["--own-network"],
+            )
+        })
+    }
+
+    fn start_by(command: impl Fn(PathBuf) -> Command, more: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("agent-test-{}-{count}", std::process::id()));
@@ -49,13 +77,22 @@ impl Host {
         channel.set_read_timeout(Some(PATIENCE)).unwrap();
         // Cargo builds examples before it runs tests, next to the directory of the test's own program.
         let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("serve");
-        let agent = Command::new(program)
-            .args([&directory.join("home"), &repls, &directory])
+        let agent = command(program)
+            .args([&directory.join("home"), &repls, &directory, &directory.join("resolv.conf")])
+            .args(more)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut host = Self { agent, channel, directory, next_id: 1, heard: HashMap::new(), withheld: Vec::new() };
+        let mut host = Self {
+            agent,
+            channel,
+            directory,
+            next_id: 1,
+            heard: HashMap::new(),
+            withheld: Vec::new(),
+            asked: VecDeque::new(),
+        };
         let hello = host.read_frame();
         assert_eq!((hello.kind, hello.id), (FrameType::Hello, 0));
         host.send(FrameType::Welcome, 0, 0, br#"{"generation":2}"#);
@@ -99,12 +136,18 @@ impl Host {
     pub fn listen(&mut self) -> u32 {
         let frame = self.read_frame();
         let id = frame.id;
+        if frame.kind == FrameType::Request {
+            assert!(id % 2 == 0 && frame.payload.len() <= 4_096);
+            assert!(self.heard.insert(id, Heard::default()).is_none(), "id {id} is used again");
+            self.asked.push_back((id, serde_json::from_slice(&frame.payload).unwrap()));
+            return id;
+        }
         let heard = self.heard.get_mut(&id).unwrap_or_else(|| panic!("{:?} for exchange {id}", frame.kind));
         assert!(heard.response.is_none(), "{:?} after RESPONSE", frame.kind);
         match frame.kind {
             FrameType::Data => {
                 assert!(!heard.ended.contains(&frame.stream), "DATA after END");
-                let output = if frame.stream == 1 { &mut heard.stdout } else { &mut heard.stderr };
+                let output = if frame.stream == 2 { &mut heard.stderr } else { &mut heard.stdout };
                 output.extend_from_slice(&frame.payload);
                 if !self.withheld.contains(&id) {
                     let grant = u32::try_from(frame.payload.len()).unwrap().to_le_bytes();
@@ -115,6 +158,9 @@ impl Host {
             FrameType::Event => heard.events.push(serde_json::from_slice(&frame.payload).unwrap()),
             FrameType::Credit => heard.credit += u64::from(u32::from_le_bytes(frame.payload[..].try_into().unwrap())),
             FrameType::Response => heard.response = Some(serde_json::from_slice(&frame.payload).unwrap()),
+            FrameType::Cancel => {
+                assert!(!std::mem::replace(&mut heard.cancelled, true), "a second CANCEL");
+            }
             other => panic!("{other:?} from the agent"),
         }
         id
@@ -124,6 +170,25 @@ impl Host {
         while !condition(&self.heard[&id]) {
             self.listen();
         }
+    }
+
+    /// What the agent asks for next.
+    pub fn next_asked(&mut self) -> (u32, Value) {
+        loop {
+            if let Some(asked) = self.asked.pop_front() {
+                return asked;
+            }
+            self.listen();
+        }
+    }
+
+    /// Answers an exchange of the agent's.
+    pub fn answer(&mut self, id: u32, body: &Value) {
+        self.send(FrameType::Response, 0, id, &serde_json::to_vec(body).unwrap());
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub fn heard(&self, id: u32) -> &Heard {
