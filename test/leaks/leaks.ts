@@ -27,6 +27,12 @@ export interface Load {
 
 const CHILD = fileURLToPath(new URL('use-child.mjs', import.meta.url))
 
+/**
+ * V8 goes on compiling for thousands of calls, and forgets code that was not used for a while: by heap snapshots that was all
+ * that grew from block to block. Interpreted and kept, code has its size after the first block, and what grows is data.
+ */
+const STEADY_CODE = ['--expose-gc', '--no-opt', '--no-sparkplug', '--no-flush-bytecode']
+
 /** Uses the product in a process of its own; gives what that process held after each block. */
 export async function holdingsUnder(load: Load): Promise<readonly Holdings[]> {
   const directory = await mkdtemp(join(tmpdir(), 'sandbox-leaks-'))
@@ -35,7 +41,7 @@ export async function holdingsUnder(load: Load): Promise<readonly Holdings[]> {
     const numbers = [load.blocks, load.runs, load.sessions].map(String)
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--expose-gc', CHILD, ...numbers, directory, scratch],
+      [...STEADY_CODE, CHILD, ...numbers, directory, scratch],
       { maxBuffer: 10_000_000 },
     )
     return stdout
