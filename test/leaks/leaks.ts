@@ -57,10 +57,11 @@ export async function holdingsUnder(load: Load): Promise<readonly Holdings[]> {
 /**
  * Checks that what is held does not grow. The first block loads modules and compiles code; from the second on nothing new
  * is needed.
- * @param bytesPerUse heap that one run or session may leave for good: less than the smallest object that could leak by
- * one each, plus what V8's own bookkeeping moves
+ * @param heapPerUse bytes of heap that one run or session may leave for good: less than the smallest object that could leak
+ * by one each, plus what V8's own bookkeeping moves
+ * @param rssPerUse bytes of resident memory, which moves by pages
  */
-export function expectFlat(samples: readonly Holdings[], load: Load, bytesPerUse: number): void {
+export function expectFlat(samples: readonly Holdings[], load: Load, heapPerUse: number, rssPerUse: number): void {
   const table = samples.map((sample) => JSON.stringify(sample)).join('\n')
   const [, second] = samples
   const last = samples.at(-1)
@@ -74,5 +75,6 @@ export function expectFlat(samples: readonly Holdings[], load: Load, bytesPerUse
     expect(sample.resources, table).toBe(second.resources)
   }
   const uses = (last.block - second.block) * (load.runs + load.sessions)
-  expect((last.heap - second.heap) / uses, table).toBeLessThan(bytesPerUse)
+  expect((last.heap - second.heap) / uses, table).toBeLessThan(heapPerUse)
+  expect((last.rss - second.rss) / uses, table).toBeLessThan(rssPerUse)
 }
