@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
 import { dialTarget } from './connect/dial-target.ts'
+import { HOST_LOOPBACK_NAME } from './dns/host-name.ts'
 import { ConnectionError, connectionErrorOf } from './connection-error.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { NameBindings } from './dns/name-bindings.ts'
@@ -8,6 +9,7 @@ import type { ConnectionFailure, ConnectionFailureCode, GuestConnection } from '
 import type { HostNetwork } from './host-network.ts'
 import type { Lanes } from './lanes.ts'
 import { readOpening } from './opening-gate.ts'
+import { BUILT_IN_RULES } from './policy/built-in-rules.ts'
 import { type AllowedTarget, judgeAddress } from './policy/judge-address.ts'
 import { judgeTarget, type TargetDecision } from './policy/judge-target.ts'
 import { judgeTls } from './policy/judge-tls.ts'
@@ -99,9 +101,19 @@ export class Flow {
   #judge(target: AllowedTarget): TargetDecision {
     const policy = this.#context.policy()
     const decision = judgeTarget(policy, target)
+    if (decision.allowed && this.#isHost({ ...target, ground: decision.ground })) return hostRefusal(decision)
     if (!decision.allowed || this.#opening === undefined) return decision
     const tls = judgeTls(policy, target, this.#opening)
     return tls.allowed ? decision : { ...tls, allowed: false }
+  }
+
+  /**
+   * Whether a target is the host itself, by an address that is not special: a server of the host that listens everywhere
+   * listens there too. Rules of addresses, and the host's own name, say that it is meant.
+   */
+  #isHost({ realAddress, names, ground }: AllowedTarget): boolean {
+    if (ground === 'address' || names.includes(HOST_LOOPBACK_NAME)) return false
+    return this.#context.host.ownAddresses().has(realAddress)
   }
 
   async #open(): Promise<Socket> {
@@ -113,7 +125,8 @@ export class Flow {
     const decision = judgeAddress(context.policy(), { address, port, bound })
     if (!decision.allowed) throw this.#refuse('connect', decision, bound?.names)
     context.bindings.touch(address)
-    this.#targets = decision.targets
+    this.#targets = decision.targets.filter((target) => !this.#isHost(target))
+    if (this.#targets.length === 0) throw this.#refuse('connect', hostRefusal(decision), bound?.names)
     const timer = setTimeout(
       () => this.end({ code: 'timed-out', message: `no connection within ${OPEN_TIMEOUT_MS} ms` }),
       OPEN_TIMEOUT_MS,
@@ -221,6 +234,11 @@ const TOLD: Readonly<Record<ConnectionFailureCode, string>> = {
   'timed-out': 'the other side does not answer in time',
   reset: 'the connection was reset',
   busy: 'too many connections',
+}
+
+function hostRefusal({ reason }: Decision): Decision & { readonly allowed: false } {
+  const rule = BUILT_IN_RULES.ownAddress
+  return { allowed: false, rule, reason: `the address is one of the host: a rule must have it (${reason})` }
 }
 
 const NOTHING = { opening: { kind: 'not-tls' }, bytes: new Uint8Array(0) } as const

@@ -113,6 +113,50 @@ export function special(address: ModelAddress): string | undefined {
   return inside.map(specialIPv4).find((range) => range !== undefined)
 }
 
+/** How many bits of the address its special range has in common. */
+function rangeBits(address: ModelAddress): number {
+  const isV4 = address.length === 4
+  switch (special(address)) {
+    case 'metadata':
+    case 'unspecified':
+    case 'broadcast':
+      return isV4 ? 32 : 128
+    case 'this network':
+      return 8
+    case 'loopback':
+      return isV4 ? 8 : 128
+    case 'private':
+      return isV4 ? ({ 10: 8, 172: 12 }[address[0] ?? 0] ?? 16) : 7
+    case 'link-local':
+      return isV4 ? 16 : 10
+    case 'site-local':
+    case 'carrier-grade NAT':
+      return 10
+    case 'benchmarking':
+      return isV4 ? 15 : 48
+    case 'documentation':
+      return isV4 ? 24 : address[0] === 0x3f ? 20 : 32
+    case 'protocol assignments':
+      return isV4 ? 24 : 23
+    case 'local translation':
+      return 48
+    case 'multicast':
+      return isV4 ? 4 : 8
+    case 'reserved':
+      return isV4 ? 4 : 3
+    case undefined:
+      return 0
+    default:
+      throw new RangeError('a range without a width')
+  }
+}
+
+/** Not public addresses are opened by blocks within their own range alone. */
+function opens(rule: ModelRule, address: ModelAddress): boolean {
+  const strange = [...insides(address), address].find((each) => special(each) !== undefined)
+  return strange === undefined || rule.bits.startsWith(bitsOf(strange).slice(0, 2 + rangeBits(strange)))
+}
+
 const ofName = (rule: ModelRule, name: string): boolean =>
   (rule.kind === 'name' && rule.name === name) ||
   (rule.kind === 'subdomains' && name !== rule.name && name.slice(-rule.name.length - 1) === `.${rule.name}`)
@@ -141,6 +185,7 @@ export function target(policy: ModelPolicy, question: ModelQuestion): ModelAnswe
   const byAddress = open.find(
     (rule) =>
       address !== undefined &&
+      opens(rule, address) &&
       (inBlock(rule, address) || (inside.length > 0 && inside.every((each) => inBlock(rule, each)))),
   )
   if (byAddress !== undefined) return { allowed: true, rule: byAddress.text, ground: 'address' }

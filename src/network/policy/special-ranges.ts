@@ -51,6 +51,9 @@ const BLOCKS: readonly { readonly range: SpecialRange; readonly block: AddressBl
   ([range, ...cidrs]) => cidrs.map((cidr) => ({ range, block: blockOf(cidr) })),
 )
 
+/** What lies outside of it is divided by three bits (RFC 4291 §2.4). */
+const RESERVED_PREFIX_BITS = 3
+
 /** All that IANA has given out as global unicast (RFC 4291 §2.4): whatever lies outside is reserved. */
 const GLOBAL_UNICAST = blockOf('2000::/3')
 
@@ -58,6 +61,8 @@ export interface SpecialAddress {
   readonly range: SpecialRange
   /** The address that is special: the one asked about, or an IPv4 address inside it. */
   readonly address: IpAddress
+  /** The block of the table that it lies in. */
+  readonly block: AddressBlock
 }
 
 /**
@@ -74,6 +79,7 @@ export function specialRange(address: IpAddress): SpecialAddress | undefined {
     return undefined
   }
   const found = BLOCKS.find(({ block }) => contains(block, address))
-  if (found !== undefined) return { range: found.range, address }
-  return address.family === 6 && !contains(GLOBAL_UNICAST, address) ? { range: 'reserved', address } : undefined
+  if (found !== undefined) return { range: found.range, address, block: found.block }
+  if (address.family === 4 || contains(GLOBAL_UNICAST, address)) return undefined
+  return { range: 'reserved', address, block: { family: 6, base: address.value, prefixBits: RESERVED_PREFIX_BITS } }
 }
