@@ -83,7 +83,6 @@ function specialIPv4([a = 0, b = 0, c = 0, d = 0]: ModelAddress): string | undef
   if (a === 169 && b === 254) return 'link-local'
   if (a === 100 && b >= 64 && b <= 127) return 'carrier-grade NAT'
   if (a === 198 && (b === 18 || b === 19)) return 'benchmarking'
-  if (/^(?:192\.0\.2|198\.51\.100|203\.0\.113)\./.test(text)) return 'documentation'
   if (/^(?:192\.0\.0|192\.88\.99)\./.test(text)) return 'protocol assignments'
   if (a >= 224 && a <= 239) return 'multicast'
   if (text === '255.255.255.255') return 'broadcast'
@@ -99,7 +98,6 @@ function specialIPv6(address: ModelAddress): string | undefined {
   if (/^fe[89ab]/.test(text)) return 'link-local'
   if (/^fe[cdef]/.test(text)) return 'site-local'
   if (text.startsWith('200100020000')) return 'benchmarking'
-  if (text.startsWith('20010db8') || text.startsWith('3fff0')) return 'documentation'
   if (/^2001(?:00|01)/.test(text)) return 'protocol assignments'
   if (text.startsWith('0064ff9b0001')) return 'local translation'
   if (text.startsWith('ff')) return 'multicast'
@@ -134,8 +132,6 @@ function rangeBits(address: ModelAddress): number {
       return 10
     case 'benchmarking':
       return isV4 ? 15 : 48
-    case 'documentation':
-      return isV4 ? 24 : address[0] === 0x3f ? 20 : 32
     case 'protocol assignments':
       return isV4 ? 24 : 23
     case 'local translation':

@@ -96,15 +96,7 @@ test('targets are judged as by the model: the answer, the rule and the ground', 
   const seen = ['address', 'any', 'name', BUILT_IN_RULES.noRule, BUILT_IN_RULES.hostName, BUILT_IN_RULES.proxyOwnNames]
   expect(tally.rarerThan(RUNS / 100, seen)).toEqual([])
   const ranges = ['metadata', 'unspecified', 'loopback', 'private', 'link-local', 'carrier-grade NAT', 'benchmarking']
-  const rare = [
-    'this network',
-    'documentation',
-    'protocol assignments',
-    'multicast',
-    'broadcast',
-    'reserved',
-    'site-local',
-  ]
+  const rare = ['this network', 'protocol assignments', 'multicast', 'broadcast', 'reserved', 'site-local']
   expect(tally.rarerThan(RUNS / 500, [...ranges, ...rare, 'local translation'])).toEqual([])
 })
 
