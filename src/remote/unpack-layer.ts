@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import type { EntryManifest } from './entry-manifest.ts'
+import { FRAME_BYTES } from './frame.ts'
+import { StoreFailure } from './store-failure.ts'
+
+/**
+ * Writes the layer that `body` holds packed to a new file. Every byte of it is the store's word: nothing is read past what
+ * the manifest says, nothing unpacked that is larger, and the file exists afterwards only if its digest is the right one.
+ * @param file path of the file, which must not exist
+ * @param onBytes is told how many packed bytes have come
+ */
+export async function unpackLayer(
+  body: Readable,
+  options: { readonly manifest: EntryManifest; readonly file: string; readonly onBytes: (bytes: number) => void },
+): Promise<void> {
+  const target = await open(options.file, 'wx', 0o600)
+  try {
+    try {
+      await unpackInto(target, body, options)
+      // Whoever renames the file publishes it: it must not be empty after a loss of power.
+      await target.datasync()
+    } finally {
+      await target.close()
+    }
+  } catch (error) {
+    await rm(options.file, { force: true })
+    throw error
+  }
+}
+
+async function unpackInto(
+  target: FileHandle,
+  body: Readable,
+  options: { readonly manifest: EntryManifest; readonly onBytes: (bytes: number) => void },
+): Promise<void> {
+  const { layer, packed } = options.manifest
+  const { unpackFrame } = await import('./zstd.ts')
+  const digest = createHash('sha256')
+  let left = layer.bytes
+  for await (const frame of framesOf(body, packed.frames, options.onBytes)) {
+    const content = unpackFrame(frame, Math.min(FRAME_BYTES, left))
+    if (content === undefined) throw new StoreFailure('lying', 'a frame of a layer is damaged')
+    digest.update(content)
+    left -= content.byteLength
+    await target.writeFile(content)
+  }
+  if (digest.digest('hex') !== layer.sha256)
+    throw new StoreFailure('lying', 'a layer has another digest than its manifest')
+}
+
+/** The frames of a body, of the sizes that are expected and of nothing else. Destroys the body in any case. */
+async function* framesOf(
+  body: Readable,
+  sizes: readonly number[],
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let index = 0
+  let frame = Buffer.allocUnsafe(sizes[0] ?? 0)
+  let filled = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    onBytes(chunk.byteLength)
+    for (let at = 0; at < chunk.byteLength; ) {
+      if (index === sizes.length) throw new StoreFailure('lying', 'a layer is longer than its manifest says')
+      const taken = Math.min(chunk.byteLength - at, frame.byteLength - filled)
+      chunk.copy(frame, filled, at, at + taken)
+      filled += taken
+      at += taken
+      if (filled < frame.byteLength) continue
+      yield frame
+      index += 1
+      frame = Buffer.allocUnsafe(sizes[index] ?? 0)
+      filled = 0
+    }
+  }
+  if (index < sizes.length) throw new StoreFailure('lying', 'a layer is shorter than its manifest says')
+}
