@@ -36,13 +36,16 @@ describe('the manifest of an entry', () => {
   })
 
   it('of the largest layer is small enough to be read', () => {
-    const parts = manifest(LARGEST_LAYER_BYTES, { text: 'x'.repeat(60_000) })
+    const parts = manifest(LARGEST_LAYER_BYTES, { text: 'x'.repeat(780_000) })
     const frames = parts.packed.frames.map(() => LARGEST_PACKED_FRAME_BYTES)
     const packed = { ...parts.packed, frames, bytes: frames.length * LARGEST_PACKED_FRAME_BYTES }
     const text = renderEntryManifest({ ...parts, packed })
     expect(Buffer.byteLength(text)).toBeLessThan(LARGEST_MANIFEST_BYTES)
     // What the store gets in one request.
     expect(packed.bytes).toBeLessThan(5 * 2 ** 30)
+    expect(() => renderEntryManifest(manifest(1, { text: 'x'.repeat(790_000) }))).toThrow(
+      /expected a manifest of at most/,
+    )
     expect(() => renderEntryManifest(manifest(LARGEST_LAYER_BYTES + 1))).toThrow(/cannot be shared/)
   })
 

@@ -6,10 +6,10 @@ const FORMAT = 1
 
 /** Bytes of the largest layer that is shared. S3 takes at most 5 GiB in one request. */
 export const LARGEST_LAYER_BYTES = 4 * 2 ** 30
-/** Bytes of the layer's own manifest, as JSON. */
-const LARGEST_OWN_MANIFEST_BYTES = 64 * 1024
-/** Bytes of a manifest: the frames of the largest layer at seven characters each take 115 KB. */
-export const LARGEST_MANIFEST_BYTES = 256 * 1024
+/** Bytes of the layer's own manifest, as JSON: ten thousand packages with their versions take half of that. */
+const LARGEST_OWN_MANIFEST_BYTES = 768 * 1024
+/** Bytes of a manifest: the frames of the largest layer, at seven characters each, take 115 KB beside that. */
+export const LARGEST_MANIFEST_BYTES = 1024 * 1024
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 

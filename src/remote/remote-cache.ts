@@ -1,4 +1,4 @@
-import { type Logger, throwIfAborted } from '../base/index.ts'
+import { type Logger, throwIfAborted, untilAborted } from '../base/index.ts'
 import { freeDiskBytes } from '../host/index.ts'
 import { type Breaker, CLOSED_BREAKER, enter, FAILURES, type Outcome, PAUSE_MS, report } from './breaker.ts'
 import { LARGEST_LAYER_BYTES } from './entry-manifest.ts'
@@ -25,8 +25,17 @@ export interface RemoteLayer {
 
 /** A layer to be published. The file is not written any more; it may be unlinked, and is then not published. */
 export interface LayerToPublish extends LayerFile {
-  /** What the layer says about itself, a JSON object of at most 64 KiB. */
+  /** What the layer says about itself, a JSON object of at most 768 KiB. */
   readonly manifest: Readonly<Record<string, unknown>>
+}
+
+export interface FetchOptions {
+  /** Path of the file: missing, then it is made with mode 0600, or there and empty. Its directory exists. */
+  readonly file: string
+  /** A layer that is larger counts as missing. @default 4 GiB */
+  readonly maxBytes?: number
+  /** Sees to it that so many bytes can be written; throws when not. @default asks the file system what is free */
+  readonly room?: (bytes: number) => Promise<void>
 }
 
 /** What a remote cache has done since it was opened. */
@@ -111,17 +120,12 @@ export class RemoteCache implements AsyncDisposable {
   }
 
   /**
-   * Fetches the layer of a key into a new file (mode 0600), checked. Undefined when there is none, and whenever something
-   * is wrong with the store or the disk: then nothing is left of the file.
+   * Fetches the layer of a key into a file, checked. Undefined when there is none, and whenever something is wrong with the
+   * store or the disk: the file is then as it was before.
    * @param key 16–64 hexadecimal digits
-   * @param options.file path of the file, which must not exist; its directory must
-   * @param options.maxBytes a layer that is larger counts as missing. @default 4 GiB
    * @throws AbortedError; TypeError for a key that is none
    */
-  async fetch(
-    key: string,
-    options: { readonly file: string; readonly maxBytes?: number; readonly signal: AbortSignal },
-  ): Promise<RemoteLayer | undefined> {
+  async fetch(key: string, options: FetchOptions & { readonly signal: AbortSignal }): Promise<RemoteLayer | undefined> {
     assertLayerKey(key)
     throwIfAborted(options.signal)
     if (this.#closing.signal.aborted || !this.#admitted(key)) return undefined
@@ -173,20 +177,14 @@ export class RemoteCache implements AsyncDisposable {
     this.#store.close()
   }
 
-  async #fetch(
-    key: string,
-    options: { readonly file: string; readonly maxBytes?: number },
-    transfer: Transfer,
-  ): Promise<RemoteLayer | undefined> {
+  async #fetch(key: string, options: FetchOptions, transfer: Transfer): Promise<RemoteLayer | undefined> {
     const name = this.#keys.manifest(key)
     const manifest = await fetchManifest(this.#store, { name, layerKey: key, transfer })
     if (manifest === undefined) return undefined
     const { layer, packed } = manifest
     if (layer.bytes > (options.maxBytes ?? LARGEST_LAYER_BYTES)) return undefined
-    if ((await freeDiskBytes(options.file)) < layer.bytes + SPARE_DISK_BYTES) {
-      throw new StoreFailure('local', `no space for a layer of ${layer.bytes} bytes`)
-    }
     const { signal } = transfer
+    await transfer.pausedWhile(untilAborted(makeRoom(options, layer.bytes), signal))
     const object = await this.#store.get(this.#keys.packed(key, packed.sha256), { signal })
     if (object === undefined) throw new StoreFailure('lying', 'a manifest without its layer')
     if (object.bytes !== undefined && object.bytes !== packed.bytes) {
@@ -258,5 +256,15 @@ export class RemoteCache implements AsyncDisposable {
   #noteDamaged(key: string): void {
     // A store that lies about everything must not fill our memory with its keys.
     if (this.#damaged.size < 1_024) this.#damaged.add(key)
+  }
+}
+
+async function makeRoom({ file, room }: FetchOptions, bytes: number): Promise<void> {
+  try {
+    if (room !== undefined) await room(bytes)
+    else if ((await freeDiskBytes(file)) < bytes + SPARE_DISK_BYTES) throw new Error('the disk is full')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new StoreFailure('local', `no room for a layer of ${bytes} bytes: ${why}`, { cause: error })
   }
 }

@@ -1,56 +1,54 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, rm } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { EntryManifest } from './entry-manifest.ts'
 import { FRAME_BYTES } from './frame.ts'
+import { NewFile } from './new-file.ts'
 import { StoreFailure } from './store-failure.ts'
+
+const ZEROS = Buffer.alloc(FRAME_BYTES)
 
 /**
  * Writes the layer that `body` holds packed to a new file. Every byte of it is the store's word: nothing is read past what
- * the manifest says, nothing unpacked that is larger, and the file exists afterwards only if its digest is the right one.
- * @param file path of the file, which must not exist
+ * the manifest says, nothing unpacked that is larger, and the file has content afterwards only if its digest is the right
+ * one. What is zero all over a frame becomes a hole.
+ * @param file path of the file: missing, or there and empty, which it then is again when this fails
  * @param onBytes is told how many packed bytes have come
  */
 export async function unpackLayer(
   body: Readable,
   options: { readonly manifest: EntryManifest; readonly file: string; readonly onBytes: (bytes: number) => void },
 ): Promise<void> {
-  const target = await open(options.file, 'wx', 0o600)
   try {
-    try {
-      await unpackInto(target, body, options)
-      // Whoever renames the file publishes it: it must not be empty after a loss of power.
-      await target.datasync()
-    } finally {
-      await target.close()
-    }
-  } catch (error) {
-    await rm(options.file, { force: true })
-    throw error
+    await using target = await NewFile.open(options.file)
+    await unpackInto(target, body, options)
+    await target.keep(options.manifest.layer.bytes)
+  } finally {
+    body.destroy()
   }
 }
 
 async function unpackInto(
-  target: FileHandle,
+  target: NewFile,
   body: Readable,
   options: { readonly manifest: EntryManifest; readonly onBytes: (bytes: number) => void },
 ): Promise<void> {
   const { layer, packed } = options.manifest
   const { unpackFrame } = await import('./zstd.ts')
   const digest = createHash('sha256')
-  let left = layer.bytes
+  let at = 0
   for await (const frame of framesOf(body, packed.frames, options.onBytes)) {
-    const content = unpackFrame(frame, Math.min(FRAME_BYTES, left))
+    const content = unpackFrame(frame, Math.min(FRAME_BYTES, layer.bytes - at))
     if (content === undefined) throw new StoreFailure('lying', 'a frame of a layer is damaged')
     digest.update(content)
-    left -= content.byteLength
-    await target.writeFile(content)
+    if (!ZEROS.subarray(0, content.byteLength).equals(content)) await target.write(content, at)
+    at += content.byteLength
   }
-  if (digest.digest('hex') !== layer.sha256)
+  if (digest.digest('hex') !== layer.sha256) {
     throw new StoreFailure('lying', 'a layer has another digest than its manifest')
+  }
 }
 
-/** The frames of a body, of the sizes that are expected and of nothing else. Destroys the body in any case. */
+/** The frames of a body, of the sizes that are expected and of nothing else. */
 async function* framesOf(
   body: Readable,
   sizes: readonly number[],

@@ -122,7 +122,7 @@ describe('a layer that one host has published', () => {
     cache.publish(newKey(), { ...layer, bytes: 4999 })
     cache.publish(newKey(), { ...layer, bytes: 5001 })
     cache.publish(newKey(), { ...layer, sha256: '0'.repeat(64) })
-    cache.publish(newKey(), { ...layer, manifest: { text: 'x'.repeat(70_000) } })
+    cache.publish(newKey(), { ...layer, manifest: { text: 'x'.repeat(800_000) } })
     const gone = await host.layer(content(5000))
     await rm(gone.file)
     cache.publish(newKey(), gone)
@@ -229,14 +229,66 @@ describe('a fetch that its caller gives up', () => {
   })
 })
 
-describe('a file that exists', () => {
-  it('is not touched', async () => {
+describe('the file of a fetch', () => {
+  it('that has content is not touched', async () => {
     const key = newKey()
     await publish(key, content(1000))
     const cache = await host.open(s3.endpoint)
     const { file } = await host.layer(Buffer.from('precious'))
     expect(await cache.fetch(key, { file, signal: SIGNAL })).toBeUndefined()
     expect(await readFile(file, 'utf8')).toBe('precious')
-    expect(host.warnings).toHaveLength(1)
+    expect(host.warnings).toEqual([expect.stringMatching(/on this host.*got one with content/)])
+  })
+
+  it('that is there and empty is filled, and is empty again when that fails half way', async () => {
+    const key = newKey()
+    const original = content(MIB)
+    await publish(key, original)
+    const { file } = await host.layer(Buffer.alloc(0))
+    const { ino } = await stat(file)
+    const cache = await host.open(s3.endpoint)
+    s3.proxy.fault = (_method, path) =>
+      path.endsWith('.zst')
+        ? async (response, forward) => {
+            const { body } = await forward()
+            response.writeHead(200)
+            response.end(body.subarray(0, -1))
+          }
+        : undefined
+    expect(await cache.fetch(key, { file, signal: SIGNAL })).toBeUndefined()
+    expect(await stat(file)).toMatchObject({ ino, size: 0 })
+    s3.proxy.fault = () => undefined
+    expect(await cache.fetch(key, { file, signal: SIGNAL })).toBeDefined()
+    expect((await readFile(file)).equals(original)).toBe(true)
+    expect((await stat(file)).ino).toBe(ino)
+  })
+
+  it('has holes where the layer is empty', async () => {
+    const key = newKey()
+    const original = Buffer.alloc(20 * MIB)
+    content(MIB).copy(original, 7 * MIB)
+    await publish(key, original)
+    const file = host.newFile()
+    const cache = await host.open(s3.endpoint)
+    expect(await cache.fetch(key, { file, signal: SIGNAL })).toMatchObject({ bytes: 20 * MIB })
+    expect((await readFile(file)).equals(original)).toBe(true)
+    expect((await stat(file)).blocks * 512).toBeLessThan(4 * MIB)
+  })
+
+  it('is not begun when there is no room, which is asked for once the size is known', async () => {
+    const key = newKey()
+    await publish(key, content(5000))
+    const cache = await host.open(s3.endpoint)
+    const asked: number[] = []
+    const file = host.newFile()
+    const room = async (bytes: number): Promise<void> => {
+      asked.push(bytes)
+      if (asked.length === 1) throw new Error('all is taken')
+    }
+    expect(await cache.fetch(key, { file, room, signal: SIGNAL })).toBeUndefined()
+    expect(s3.proxy.paths('GET').filter((path) => path.endsWith('.zst'))).toEqual([])
+    expect(host.warnings).toEqual([expect.stringMatching(/on this host.*all is taken/)])
+    expect(await cache.fetch(key, { file, room, signal: SIGNAL })).toBeDefined()
+    expect(asked).toEqual([5000, 5000])
   })
 })
