@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, type AgentOptions } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import { finished, Readable, Transform } from 'node:stream'
+import { addAbortSignal, finished, Readable, Transform } from 'node:stream'
 import type * as Sdk from '@aws-sdk/client-s3'
 import { DependencyError, errnoOf, untilAborted } from '../base/index.ts'
 import type { NewObject, ObjectStore, StoredObject } from './object-store.ts'
@@ -51,19 +51,26 @@ export class S3ObjectStore implements ObjectStore {
   async get(name: string, options: { readonly signal: AbortSignal }): Promise<StoredObject | undefined> {
     const { signal } = options
     const command = new this.#sdk.GetObjectCommand({ Bucket: this.#bucket, Key: name })
-    const sent = this.#client.send(command, { abortSignal: signal })
-    void sent.then(
-      // A response that comes after all has nobody who would read it.
-      ({ Body }) => (signal.aborted && Body instanceof Readable ? Body.destroy() : undefined),
-      () => undefined,
+    let arrived: Readable | undefined
+    command.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args)
+        arrived = bodyOf(result.response)
+        return result
+      },
+      { step: 'deserialize', priority: 'low', name: 'noteBody' },
     )
+    const sent = this.#client.send(command, { abortSignal: signal })
     try {
       // The SDK looks for credentials without listening to the signal.
       const { Body: body, ContentLength: bytes } = await untilAborted(sent, signal)
       if (!(body instanceof Readable)) throw new StoreFailure('lying', 'a response without a body')
-      destroyOnAbort(body, signal)
+      // Whether or not this version of the SDK does so for a body that has begun.
+      addAbortSignal(signal, body)
       return { bytes, body }
     } catch (error) {
+      // The SDK leaves the body of a response whose headers it cannot read, and with it the connection.
+      arrived?.destroy()
       if (error instanceof Error && error.name === 'NoSuchKey') return undefined
       throw error
     }
@@ -150,9 +157,10 @@ function clientConfiguration(options: RemoteCacheOptions): Sdk.S3ClientConfig {
  * was found: its reader is ours, and counts.
  */
 function boundAnswer(response: unknown, commandName: string | undefined): void {
-  if (!isRecord(response) || !(response['body'] instanceof Readable)) return
+  const body = bodyOf(response)
+  if (!isRecord(response) || body === undefined) return
   const found = typeof response['statusCode'] === 'number' && response['statusCode'] < 300
-  if (!(found && commandName === 'GetObjectCommand')) response['body'] = bounded(response['body'])
+  if (!(found && commandName === 'GetObjectCommand')) response['body'] = bounded(body)
 }
 
 function bounded(body: Readable): Readable {
@@ -169,14 +177,8 @@ function bounded(body: Readable): Readable {
   return body.pipe(limit)
 }
 
-function destroyOnAbort(body: Readable, signal: AbortSignal): void {
-  const destroy = (): void => {
-    const reason: unknown = signal.reason
-    body.destroy(reason instanceof Error ? reason : new Error('aborted'))
-  }
-  if (signal.aborted) destroy()
-  signal.addEventListener('abort', destroy, { once: true })
-  finished(body, () => signal.removeEventListener('abort', destroy))
+function bodyOf(response: unknown): Readable | undefined {
+  return isRecord(response) && response['body'] instanceof Readable ? response['body'] : undefined
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import type { ServerResponse } from 'node:http'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { RemoteCacheLimits } from '../../src/remote/index.ts'
 import { type Answer, type Fault, respond, xmlError } from './fault-proxy.ts'
 import { content, Host, newKey, SIGNAL } from './remote-fixture.ts'
@@ -39,8 +39,13 @@ afterAll(async () => {
 beforeEach(async () => {
   setCredentials(CREDENTIALS)
   host = await Host.make()
+  for (const method of ['debug', 'info', 'log', 'warn', 'error'] as const) {
+    // The console is the user's.
+    vi.spyOn(console, method).mockImplementation((...words) => host.lines.push(` WARN console: ${words.join(' ')}`))
+  }
 })
 afterEach(async () => {
+  vi.restoreAllMocks()
   s3.proxy.reset()
   await host[Symbol.asyncDispose]()
 })
@@ -204,6 +209,21 @@ describe('a store that lies is not believed:', () => {
   ])('%s', async (_name, fault, cause) => {
     await expectNothing(fault, LYING)
     expect(host.warnings.join()).toMatch(cause)
+  })
+})
+
+describe('a response whose headers nobody can read', () => {
+  it('does not keep its connection', async () => {
+    let closed: Promise<unknown> | undefined
+    s3.proxy.fault = onManifest((response) => {
+      closed = once(response, 'close')
+      response.writeHead(200, { 'last-modified': 'yesterday' })
+      response.write('{')
+    })
+    const cache = await host.open(s3.endpoint)
+    expect(await cache.fetch(key, { file: host.newFile(), signal: SIGNAL })).toBeUndefined()
+    expect(host.warnings).toEqual([expect.stringMatching(/Invalid/)])
+    await closed
   })
 })
 
