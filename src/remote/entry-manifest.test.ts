@@ -24,7 +24,8 @@ function manifest(bytes: number, own: Record<string, unknown> = {}): Omit<EntryM
 
 describe('the manifest of an entry', () => {
   it('is read as it was written, for every size of layer', () => {
-    const own = fc.dictionary(fc.string({ maxLength: 20 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 5 })
+    const name = fc.string({ maxLength: 20 }).filter((text) => text !== '__proto__')
+    const own = fc.dictionary(name, fc.jsonValue({ maxDepth: 2 }), { maxKeys: 5 })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 50 * FRAME_BYTES }), own, (bytes, value) => {
         const parts = manifest(bytes, JSON.parse(JSON.stringify(value)) as Record<string, unknown>)
@@ -33,6 +34,16 @@ describe('the manifest of an entry', () => {
         expect(parsed.ok && JSON.stringify(parsed.manifest)).toBe(JSON.stringify({ format: 1, ...parts }))
       }),
     )
+  })
+
+  it('has no prototype of a stranger', () => {
+    const text = renderEntryManifest(manifest(1, { packages: [] })).replace(
+      '"own":{',
+      '"own":{"__proto__":{"admin":true},',
+    )
+    const parsed = parseEntryManifest(text, KEY)
+    expect(parsed.ok && parsed.manifest.own).toEqual({ packages: [] })
+    expect(parsed.ok && Object.getPrototypeOf(parsed.manifest.own)).toBe(Object.prototype)
   })
 
   it('of the largest layer is small enough to be read', () => {
