@@ -57,7 +57,8 @@ describe('a port of the guest on this host', () => {
     expect(port).toEqual({ guest: 8000, host: expect.any(Number), url: `http://127.0.0.1:${port?.host}` })
     const url = port?.url ?? ''
     // Nothing listens there yet: the connection is reset at once, and the sandbox is none the worse.
-    await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } })
+    // Not by fetch, which in Node 20 can miss a connection that ends the moment it stands.
+    expect(await endOf(connect(port?.host ?? 0, '127.0.0.1'))).toBe('ECONNRESET')
     await sandbox.files.write('index.html', 'from the guest')
     await serve(
       sandbox,
