@@ -273,6 +273,20 @@ asyncio.run(main())`,
     expect(sandbox.ports.list()).toEqual([])
   })
 
+  it('does not keep its sandbox from closing when a client that is sent something does not read', async () => {
+    const sandbox = await scheduler.create({ ports: [8000] })
+    await serve(sandbox, SPEAKS_FIRST)
+    const [{ host } = { host: 0 }] = sandbox.ports.list()
+    const socket = (await dial(host)).pause()
+    for (let before = -1; sandbox.metrics().ports.bytesSent !== before; ) {
+      before = sandbox.metrics().ports.bytesSent
+      await sandbox.commands.run('sleep 0.3')
+    }
+    await sandbox.close()
+    expect(await isFree(host)).toBe(true)
+    expect((await readAll(socket).catch(() => Buffer.alloc(0))).byteLength).toBeLessThan(MANY_BYTES / 2)
+  })
+
   it('has at most 256 connections at a time', async () => {
     await using sandbox = await scheduler.create({ ports: [8000] })
     await sandbox.runCode(`
