@@ -1,18 +1,20 @@
-import { TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
 import { dialTarget } from './connect/dial-target.ts'
+import { HOST_LOOPBACK_NAME } from './dns/host-name.ts'
 import { ConnectionError, connectionErrorOf } from './connection-error.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { NameBindings } from './dns/name-bindings.ts'
-import type { ConnectionFailure, GuestConnection } from './guest-connection.ts'
+import type { ConnectionFailure, ConnectionFailureCode, GuestConnection } from './guest-connection.ts'
 import type { HostNetwork } from './host-network.ts'
 import type { Lanes } from './lanes.ts'
 import { readOpening } from './opening-gate.ts'
+import { BUILT_IN_RULES } from './policy/built-in-rules.ts'
 import { type AllowedTarget, judgeAddress } from './policy/judge-address.ts'
-import { judgeTarget } from './policy/judge-target.ts'
+import { judgeTarget, type TargetDecision } from './policy/judge-target.ts'
 import { judgeTls } from './policy/judge-tls.ts'
 import type { Decision, NetworkPolicy } from './policy/network-policy.ts'
 import { TLS_PORTS } from './policy/tls-ports.ts'
+import { resetSocket } from './reset-socket.ts'
 import { pumpToGuest, pumpToSocket } from './splice.ts'
 import type { ClientOpening } from './tls/client-hello.ts'
 
@@ -25,6 +27,7 @@ export interface FlowContext {
   readonly log: DecisionLog
   /** Slots for connections that are being opened. */
   readonly opening: Lanes
+  readonly halfOpenIdleMs: number
 }
 
 /** Milliseconds in which a connection must stand, its wait for a slot included. */
@@ -32,12 +35,6 @@ const OPEN_TIMEOUT_MS = 30_000
 
 /** Milliseconds for the ClientHello to be complete. */
 const HELLO_TIMEOUT_MS = 10_000
-
-/**
- * Milliseconds without a byte after which a connection of which one side has ended is over. An open one may be silent for
- * ever, as it may without us; the kernel's keep-alive finds peers that are gone.
- */
-const HALF_OPEN_IDLE_MS = 300_000
 
 /**
  * One connection of the guest, from its question to its end: judged, opened, its first bytes judged, carried. Whatever
@@ -84,22 +81,39 @@ export class Flow {
   end(failure: ConnectionFailure): void {
     if (this.#ended.signal.aborted) return
     this.#ended.abort(new ConnectionError(failure.code, failure.message))
-    this.#connection.finish(failure)
+    this.#connection.finish({ code: failure.code, message: TOLD[failure.code] })
     if (this.#socket !== undefined) resetSocket(this.#socket)
   }
 
   /** A new policy holds: ends what it does not allow. What has not been judged yet will be judged by it anyway. */
   judgeAgain(): void {
     if (this.#targets.length === 0 || this.#ended.signal.aborted) return
-    const decisions = this.#targets.map((target) => this.#judge(target))
-    const refusal = decisions[0]
-    if (refusal !== undefined && decisions.every(({ allowed }) => !allowed)) this.#refuse('connect', refusal)
+    const judged = this.#targets.map((target) => ({ target, decision: this.#judge(target) }))
+    const [first] = judged
+    const allowed = judged.flatMap(({ target, decision }) =>
+      decision.allowed ? [{ ...target, ground: decision.ground, rule: decision.rule }] : [],
+    )
+    if (allowed.length > 0) this.#targets = allowed
+    else if (first !== undefined) this.#refuse('connect', first.decision, first.target.names)
   }
 
-  #judge(target: AllowedTarget): Decision {
+  /** By the policy of now, and by the first bytes if they have been seen. */
+  #judge(target: AllowedTarget): TargetDecision {
     const policy = this.#context.policy()
     const decision = judgeTarget(policy, target)
-    return decision.allowed && this.#opening !== undefined ? judgeTls(policy, target, this.#opening) : decision
+    if (decision.allowed && this.#isHost({ ...target, ground: decision.ground })) return hostRefusal(decision)
+    if (!decision.allowed || this.#opening === undefined) return decision
+    const tls = judgeTls(policy, target, this.#opening)
+    return tls.allowed ? decision : { ...tls, allowed: false }
+  }
+
+  /**
+   * Whether a target is the host itself, by an address that is not special: a server of the host that listens everywhere
+   * listens there too. Rules of addresses, and the host's own name, say that it is meant.
+   */
+  #isHost({ realAddress, names, ground }: AllowedTarget): boolean {
+    if (ground === 'address' || names.includes(HOST_LOOPBACK_NAME)) return false
+    return this.#context.host.ownAddresses().has(realAddress)
   }
 
   async #open(): Promise<Socket> {
@@ -111,7 +125,8 @@ export class Flow {
     const decision = judgeAddress(context.policy(), { address, port, bound })
     if (!decision.allowed) throw this.#refuse('connect', decision, bound?.names)
     context.bindings.touch(address)
-    this.#targets = decision.targets
+    this.#targets = decision.targets.filter((target) => !this.#isHost(target))
+    if (this.#targets.length === 0) throw this.#refuse('connect', hostRefusal(decision), bound?.names)
     const timer = setTimeout(
       () => this.end({ code: 'timed-out', message: `no connection within ${OPEN_TIMEOUT_MS} ms` }),
       OPEN_TIMEOUT_MS,
@@ -157,13 +172,13 @@ export class Flow {
     const towardsPeer = async (): Promise<void> => {
       const first = await judged
       await pumpToSocket(source, socket, first, { signal, onBytes: (count) => this.#context.log.sent(count) })
-      socket.setTimeout(HALF_OPEN_IDLE_MS)
+      socket.setTimeout(this.#context.halfOpenIdleMs)
     }
     const towardsGuest = async (): Promise<void> => {
       // A server that speaks first is not kept waiting, unless no server of that port does.
       if (mustSpeak) await judged
       await pumpToGuest(socket, connection, { signal, onBytes: (count) => this.#context.log.received(count) })
-      socket.setTimeout(HALF_OPEN_IDLE_MS)
+      socket.setTimeout(this.#context.halfOpenIdleMs)
     }
     const broke = (error: unknown): void => this.end(connectionErrorOf(error, 'reset'))
     await Promise.all([towardsPeer().catch(broke), towardsGuest().catch(broke)])
@@ -208,6 +223,24 @@ export class Flow {
   }
 }
 
+/**
+ * All that the guest learns of a failure: addresses behind a stand-in, the proxy's name and what it said are the host's own
+ * affair. The log and the metrics have the rest.
+ */
+const TOLD: Readonly<Record<ConnectionFailureCode, string>> = {
+  refused: 'the policy of this sandbox does not allow it',
+  'connection-refused': 'the other side refuses connections',
+  unreachable: 'there is no way to the other side',
+  'timed-out': 'the other side does not answer in time',
+  reset: 'the connection was reset',
+  busy: 'too many connections',
+}
+
+function hostRefusal({ reason }: Decision): Decision & { readonly allowed: false } {
+  const rule = BUILT_IN_RULES.ownAddress
+  return { allowed: false, rule, reason: `the address is one of the host: a rule must have it (${reason})` }
+}
+
 const NOTHING = { opening: { kind: 'not-tls' }, bytes: new Uint8Array(0) } as const
 
 /**
@@ -228,10 +261,4 @@ function askedOnce(source: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array>
       return await pending
     },
   }
-}
-
-/** With a RST where there is TCP to send one: the peer learns that this was no orderly end. */
-function resetSocket(socket: Socket): void {
-  if (socket instanceof TLSSocket) socket.destroy()
-  else socket.resetAndDestroy()
 }

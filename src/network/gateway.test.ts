@@ -6,6 +6,8 @@ import type { GuestProgram } from '../../test/network/guest-program.ts'
 import { programStream } from '../../test/network/program-stream.ts'
 import { closedPort, httpServer, tcpServer, tlsServer } from '../../test/network/servers.ts'
 import { TestGateway } from '../../test/network/test-gateway.ts'
+import { createLogger } from '../base/index.ts'
+import { openHostNetwork } from './host-network.ts'
 
 const ECHO = (socket: Duplex): void => void socket.pipe(socket)
 const PUBLIC = '93.184.216.34'
@@ -70,7 +72,8 @@ test('an address that no allowed name gave to this sandbox is refused, whoever h
   await world.resolve('example.com')
   await world.program(PUBLIC, 80).connected
   const other = world.program('93.184.216.35', 80)
-  expect(await other.ended).toMatchObject({ failure: { code: 'refused', message: expect.stringContaining('no rule') } })
+  expect(await other.ended).toMatchObject({ failure: { code: 'refused' } })
+  expect(world.refusals.at(-1)).toBe('connect 93.184.216.35 80 (not allowed by any rule)')
   expect(world.gateway.metrics().connections).toMatchObject({ opened: 1, refused: 2, failed: 0 })
 })
 
@@ -172,4 +175,30 @@ test('TLS goes through to an allowed name', async () => {
   tls.write('ping')
   expect(await new Promise((resolve) => tls.once('data', (chunk: Buffer) => resolve(chunk.toString())))).toBe('ping')
   tls.destroy()
+})
+
+test('public addresses of the host are reached by rules of addresses alone', async () => {
+  await using server = await tcpServer((socket) => void socket.end('served'))
+  using world = new TestGateway({
+    network: true,
+    names: { 'host.example': [PUBLIC], 'other.example': ['93.184.216.35'] },
+    routes: { ':80': server.port },
+    host: { ownAddresses: () => new Set([PUBLIC]) },
+  })
+  const refused = { kind: 'failed', failure: { code: 'refused' } }
+  expect(await world.program(PUBLIC, 80).ended).toMatchObject(refused)
+  const [address = ''] = (await world.resolve('host.example')).addresses
+  expect(await world.program(address, 80).ended).toMatchObject(refused)
+  expect(world.dialled).toEqual([])
+  const rule = '(address of the host)'
+  expect(world.refusals).toEqual([`connect ${PUBLIC} 80 ${rule}`, `connect host.example ${PUBLIC} 80 ${rule}`])
+  const other = await world.open('other.example', 80)
+  expect(await other.readAll()).toBe('served')
+  expect(world.dialled).toEqual(['93.184.216.35:80'])
+  world.setNetwork({ allow: [PUBLIC, '*'] })
+  expect(await world.program(PUBLIC, 80).readAll()).toBe('served')
+})
+
+test('the addresses of this host are known', () => {
+  expect(openHostNetwork(createLogger('silent')).ownAddresses()).toContain('127.0.0.1')
 })

@@ -1,6 +1,6 @@
-import { canonicalHostName, HOST_LOOPBACK_ADDRESS, HOST_LOOPBACK_NAME } from './dns/host-name.ts'
 import type { Logger } from '../base/index.ts'
 import { DecisionLog } from './decision-log.ts'
+import { canonicalHostName, HOST_LOOPBACK_ADDRESS, HOST_LOOPBACK_NAME } from './dns/host-name.ts'
 import { NameBindings } from './dns/name-bindings.ts'
 import { nameBoundBroken } from './dns/question-bounds.ts'
 import { Resolver } from './dns/resolver.ts'
@@ -20,6 +20,11 @@ export interface GatewayOptions {
   readonly policy: NetworkPolicy
   readonly host: HostNetwork
   readonly logger: Logger
+  /**
+   * Milliseconds without a byte after which a connection of which one side has ended is over. An open one may be silent for
+   * ever, as it may without us; the kernel's keep-alive finds peers that are gone. @default 300 000
+   */
+  readonly halfOpenIdleMs?: number
 }
 
 /** What a question for a name is answered with. */
@@ -35,6 +40,8 @@ const MAX_CONNECTIONS = 512
 
 /** Connections of one sandbox that are being opened at once. Others wait: a port scan is slow, a burst is not refused. */
 const MAX_OPENING = 64
+
+const HALF_OPEN_IDLE_MS = 300_000
 
 /** Seconds for which the guest may keep an answer. Its addresses are bound for longer than that. */
 const TTL_S = 60
@@ -55,6 +62,7 @@ const LIMITS = {
  */
 export class Gateway {
   readonly #host: HostNetwork
+  readonly #halfOpenIdleMs: number
   readonly #log: DecisionLog
   readonly #bindings = new NameBindings({ now: () => performance.now() })
   readonly #resolver: Resolver
@@ -64,7 +72,8 @@ export class Gateway {
   #closed = false
   #blindUntilMs = 0
 
-  constructor({ policy, host, logger }: GatewayOptions) {
+  constructor({ policy, host, logger, halfOpenIdleMs = HALF_OPEN_IDLE_MS }: GatewayOptions) {
+    this.#halfOpenIdleMs = halfOpenIdleMs
     this.#policy = policy
     this.#host = host
     this.#log = new DecisionLog(logger)
@@ -106,6 +115,7 @@ export class Gateway {
       host: this.#host,
       log: this.#log,
       opening: this.#opening,
+      halfOpenIdleMs: this.#halfOpenIdleMs,
     })
     this.#flows.add(flow)
     try {

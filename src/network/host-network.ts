@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { networkInterfaces } from 'node:os'
 import { rootCertificates } from 'node:tls'
 import type { Logger } from '../base/index.ts'
 import { readAuthorities } from './authorities.ts'
@@ -14,6 +15,8 @@ export interface HostNetwork {
   readonly lookups: Lanes
   readonly connect: Connect
   readonly chooseProxy: ChooseProxy
+  /** The addresses of the host's interfaces, as they are now. */
+  ownAddresses(): ReadonlySet<string>
   /** PEM of all that may certify an https: proxy: what Node trusts and the host's extra ones. */
   proxyAuthorities(): Promise<readonly string[]>
   /** The host's extra certificate authorities as PEM, read once; empty where it has none. Never rejects. */
@@ -36,6 +39,8 @@ export function openHostNetwork(logger: Logger): HostNetwork {
     lookups: lookupLanes(Number(process.env['UV_THREADPOOL_SIZE'] ?? DEFAULT_THREADS)),
     connect: connectSocket,
     chooseProxy: proxyOfEnvironment,
+    ownAddresses: () =>
+      new Set(Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? [])),
     authorities,
     proxyAuthorities: async () => [...rootCertificates, await authorities()],
   }

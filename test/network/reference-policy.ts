@@ -83,7 +83,6 @@ function specialIPv4([a = 0, b = 0, c = 0, d = 0]: ModelAddress): string | undef
   if (a === 169 && b === 254) return 'link-local'
   if (a === 100 && b >= 64 && b <= 127) return 'carrier-grade NAT'
   if (a === 198 && (b === 18 || b === 19)) return 'benchmarking'
-  if (/^(?:192\.0\.2|198\.51\.100|203\.0\.113)\./.test(text)) return 'documentation'
   if (/^(?:192\.0\.0|192\.88\.99)\./.test(text)) return 'protocol assignments'
   if (a >= 224 && a <= 239) return 'multicast'
   if (text === '255.255.255.255') return 'broadcast'
@@ -99,7 +98,6 @@ function specialIPv6(address: ModelAddress): string | undefined {
   if (/^fe[89ab]/.test(text)) return 'link-local'
   if (/^fe[cdef]/.test(text)) return 'site-local'
   if (text.startsWith('200100020000')) return 'benchmarking'
-  if (text.startsWith('20010db8') || text.startsWith('3fff0')) return 'documentation'
   if (/^2001(?:00|01)/.test(text)) return 'protocol assignments'
   if (text.startsWith('0064ff9b0001')) return 'local translation'
   if (text.startsWith('ff')) return 'multicast'
@@ -111,6 +109,48 @@ export function special(address: ModelAddress): string | undefined {
   const inside = insides(address)
   if (inside.length === 0) return specialIPv6(address)
   return inside.map(specialIPv4).find((range) => range !== undefined)
+}
+
+/** How many bits of the address its special range has in common. */
+function rangeBits(address: ModelAddress): number {
+  const isV4 = address.length === 4
+  switch (special(address)) {
+    case 'metadata':
+    case 'unspecified':
+    case 'broadcast':
+      return isV4 ? 32 : 128
+    case 'this network':
+      return 8
+    case 'loopback':
+      return isV4 ? 8 : 128
+    case 'private':
+      return isV4 ? ({ 10: 8, 172: 12 }[address[0] ?? 0] ?? 16) : 7
+    case 'link-local':
+      return isV4 ? 16 : 10
+    case 'site-local':
+    case 'carrier-grade NAT':
+      return 10
+    case 'benchmarking':
+      return isV4 ? 15 : 48
+    case 'protocol assignments':
+      return isV4 ? 24 : 23
+    case 'local translation':
+      return 48
+    case 'multicast':
+      return isV4 ? 4 : 8
+    case 'reserved':
+      return isV4 ? 4 : 3
+    case undefined:
+      return 0
+    default:
+      throw new RangeError('a range without a width')
+  }
+}
+
+/** Not public addresses are opened by blocks within their own range alone. */
+function opens(rule: ModelRule, address: ModelAddress): boolean {
+  const strange = [...insides(address), address].find((each) => special(each) !== undefined)
+  return strange === undefined || rule.bits.startsWith(bitsOf(strange).slice(0, 2 + rangeBits(strange)))
 }
 
 const ofName = (rule: ModelRule, name: string): boolean =>
@@ -141,6 +181,7 @@ export function target(policy: ModelPolicy, question: ModelQuestion): ModelAnswe
   const byAddress = open.find(
     (rule) =>
       address !== undefined &&
+      opens(rule, address) &&
       (inBlock(rule, address) || (inside.length > 0 && inside.every((each) => inBlock(rule, each)))),
   )
   if (byAddress !== undefined) return { allowed: true, rule: byAddress.text, ground: 'address' }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Certificate } from './certificates.ts'
@@ -34,6 +35,12 @@ export async function tlsServer(
 
 export async function httpServer(listener: RequestListener): Promise<TestServer> {
   return await listening(createHttpServer(listener))
+}
+
+export async function httpsServer({ cert, key }: Certificate, listener: RequestListener): Promise<TestServer> {
+  const server = createHttpsServer({ cert, key }, listener)
+  server.on('tlsClientError', () => undefined)
+  return await listening(server)
 }
 
 /** A port of 127.0.0.1 on which nobody listens any more. */

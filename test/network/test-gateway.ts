@@ -18,6 +18,7 @@ export interface TestGatewayOptions {
   /** The ports of 127.0.0.1 that answer for `address:port`, or for `:port` of any address. Others refuse connections. */
   readonly routes?: Readonly<Record<string, number>>
   readonly host?: Partial<HostNetwork>
+  readonly halfOpenIdleMs?: number
 }
 
 /** A gateway whose world is the loopback of this host, and the programs that use it. */
@@ -31,9 +32,10 @@ export class TestGateway implements Disposable {
   readonly #sockets = new Set<Socket>()
   readonly #running = new Set<Promise<void>>()
 
-  constructor({ network, names = {}, routes = {}, host = {} }: TestGatewayOptions) {
+  constructor({ network, names = {}, routes = {}, host = {}, ...rest }: TestGatewayOptions) {
     const logger = createLogger('debug', (line) => this.debugLog.push(line))
     this.gateway = new Gateway({
+      ...rest,
       policy: parseNetworkPolicy(network),
       logger,
       host: {

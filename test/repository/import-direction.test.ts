@@ -16,13 +16,18 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sandbox', 'pool'],
   ['snapshot'],
   ['vm'],
-  ['qemu', 'channel', 'network', 'image', 'layer', 'admission'],
+  ['qemu', 'channel', 'network', 'image', 'layer', 'admission', 'remote'],
   ['host'],
   ['base'],
 ]
 
-/** Packages that only one folder may use: a library has no business with terminals. */
-const RESERVED: Readonly<Record<string, string>> = { commander: 'cli', '@clack/prompts': 'cli' }
+/** Packages that only one folder may use: a library has no business with terminals, and what is optional stays so. */
+const RESERVED: Readonly<Record<string, string>> = {
+  commander: 'cli',
+  '@clack/prompts': 'cli',
+  '@aws-sdk/client-s3': 'remote',
+  '@bokuweb/zstd-wasm': 'remote',
+}
 
 function folderOf(path: string): string {
   const [, folder, rest] = path.split('/')
@@ -57,11 +62,12 @@ function violation(path: string, specifier: string | undefined, packages: Readon
 }
 
 function packagesFor(path: string): ReadonlySet<string> {
-  const manifest: { dependencies: object; devDependencies: object } = JSON.parse(
+  const manifest: { dependencies: object; peerDependencies: object; devDependencies: object } = JSON.parse(
     readFileSync(join(ROOT, 'package.json'), 'utf8'),
   )
   const isTest = path.endsWith('.test.ts')
-  return new Set([...Object.keys(manifest.dependencies), ...(isTest ? Object.keys(manifest.devDependencies) : [])])
+  const atRunTime = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)]
+  return new Set([...atRunTime, ...(isTest ? Object.keys(manifest.devDependencies) : [])])
 }
 
 const SOURCES = repositoryFiles().filter((path) => path.startsWith('src/') && path.endsWith('.ts'))

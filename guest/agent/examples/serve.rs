@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             device: "/dev/net/tun".into(),
             resolver: argument("file for the name server")?.into(),
             trust: None,
+            waiting_bytes: 1_000_000,
         },
     };
     if std::env::args().any(|argument| argument == "--own-network") {

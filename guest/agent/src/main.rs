@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::os::fd::AsRawFd as _;
 
 use exec_sandbox_agent::agent::{Agent, Config, NetworkFiles, PortError};
-use exec_sandbox_agent::boot::{boot, Booted};
+use exec_sandbox_agent::boot::{boot, memory_bytes, Booted};
 use exec_sandbox_agent::network::trust::Trust;
 use exec_sandbox_agent::process::identity::USER;
 use exec_sandbox_agent::repl::table::{self, REPL_DIRECTORY};
 use exec_sandbox_agent::{console, power};
+
+/// Programs that do not fetch what they have asked for may take an eighth of the memory with it.
+const PART_FOR_CONNECTIONS: u64 = 8;
 
 fn main() {
     // The kernel would print a trace of its own about a dead init; the host wants the reason.
@@ -26,6 +29,7 @@ fn main() {
             device: PathBuf::from(format!("/proc/self/fd/{}", machine.tun.as_raw_fd())),
             resolver: PathBuf::from("/run/etc/resolv.conf"),
             trust: Some(Trust::default()),
+            waiting_bytes: usize::try_from(memory_bytes() / PART_FOR_CONNECTIONS).unwrap_or(usize::MAX),
         },
     };
     let mut agent = Agent::new(config, port, oom, Some(machine))

@@ -219,13 +219,84 @@ fn more_connections_than_there_may_be_are_refused_at_once() {
     for id in asked {
         refuse(&mut host, id, "unreachable");
     }
-    // There is room again.
+    // There is room again. Repeated requests of the others may still have been on their way.
     let another = python(&mut host, "print(attempt(connect))");
-    let (id, _) = next_connect(&mut host);
-    refuse(&mut host, id, "refused");
+    loop {
+        let (id, params) = next_connect(&mut host);
+        refuse(&mut host, id, "refused");
+        if params["port"] == 443 {
+            break;
+        }
+    }
     assert_eq!(stdout(&mut host, another), "ECONNREFUSED\n");
     host.send(FrameType::End, 0, program, &[]);
     host.result(program);
+    host.close();
+}
+
+#[test]
+fn programs_that_give_up_without_a_word_make_room_for_others() {
+    let Some(mut host) = start() else { return };
+    let body = "ss = [socket.socket() for _ in range(512)]\n\
+        for s in ss: s.setblocking(False); s.connect_ex(('1.2.3.4', 80))\n\
+        print('all', flush=True); sys.stdin.readline(); [s.close() for s in ss[:500]]; print('gone', flush=True)\n\
+        sys.stdin.readline()";
+    let program = python(&mut host, body);
+    let asked: Vec<u32> = (0..512).map(|_| next_connect(&mut host).0).collect();
+    let another = python(&mut host, "print(attempt(connect))");
+    assert_eq!(stdout(&mut host, another), "ECONNREFUSED\n", "all places are taken");
+    host.send(FrameType::Data, 0, program, b"\n");
+    host.listen_until(program, |heard| heard.stdout.ends_with(b"gone\n"));
+    // Not more often than a few times a second is it looked who has gone.
+    let another = python(
+        &mut host,
+        "time.sleep(0.3); s = socket.socket(socket.AF_INET6)\nprint(attempt(lambda: s.connect(('::ffff:9.9.9.9', 9))))",
+    );
+    let (id, params) = next_connect(&mut host);
+    assert_eq!(params, json!({ "address": "9.9.9.9", "port": 9 }));
+    let cancelled = asked.iter().filter(|id| host.heard(**id).cancelled).count();
+    assert_eq!(cancelled, 500);
+    say_connected(&mut host, id);
+    refuse(&mut host, id, "reset");
+    stdout(&mut host, another);
+    host.send(FrameType::End, 0, program, &[]);
+    host.result(program);
+    host.close();
+}
+
+#[test]
+fn programs_that_fetch_nothing_do_not_fill_the_agent() {
+    let Some(mut host) = start() else { return };
+    let program =
+        python(&mut host, "ss = [connect() for _ in range(8)]; print('all', flush=True); sys.stdin.readline()");
+    let mut flows = Vec::new();
+    for _ in 0..8 {
+        let (id, _) = next_connect(&mut host);
+        say_connected(&mut host, id);
+        flows.push((id, 0_u64));
+    }
+    host.listen_until(program, |heard| heard.stdout == b"all\n");
+    // Everything that the credit allows, until it is too much for the agent and one flow goes. Four windows are more than it may
+    // hold.
+    while !flows.iter().any(|(id, _)| host.heard(*id).cancelled) {
+        let mut sent_now = false;
+        for (id, sent) in &mut flows {
+            if !host.heard(*id).cancelled && WINDOW + host.heard(*id).credit >= *sent + 65_536 {
+                host.send(FrameType::Data, 1, *id, &vec![9; 65_536]);
+                *sent += 65_536;
+                sent_now = true;
+            }
+        }
+        if !sent_now {
+            host.listen();
+        }
+        while host.listens_within(std::time::Duration::ZERO) {}
+    }
+    let cancelled = flows.iter().filter(|(id, _)| host.heard(*id).cancelled).count();
+    assert!((1..=4).contains(&cancelled), "{cancelled} of 8 went");
+    // The others and everybody else live on.
+    let other = host.exec("echo beside");
+    assert_eq!(host.result(other).0.stdout, b"beside\n");
     host.close();
 }
 

@@ -4,6 +4,7 @@ import { coldBoot } from './scenarios/cold-boot.ts'
 import { files } from './scenarios/files.ts'
 import { idle } from './scenarios/idle.ts'
 import { memory } from './scenarios/memory.ts'
+import { network } from './scenarios/network.ts'
 import { nextRun } from './scenarios/next-run.ts'
 import { output } from './scenarios/output.ts'
 import { poolHit } from './scenarios/pool-hit.ts'
@@ -25,4 +26,5 @@ export const SCENARIOS: readonly Scenario[] = [
   idle,
   output,
   files,
+  network,
 ]

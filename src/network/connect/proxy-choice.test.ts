@@ -59,3 +59,8 @@ test('what is no HTTP proxy is said to be unusable, never passed by', () => {
   vi.stubEnv('ALL_PROXY', 'http://[broken')
   expect(chosen('a.example', 443)).toBe('the proxy that the environment names is not a URL')
 })
+
+test('a name that is no URL is not taken past the proxy', () => {
+  vi.stubEnv('ALL_PROXY', 'http://all:1')
+  expect(chosen('xn--a.example', 443)).toBe('no proxy can be chosen for the name xn--a.example')
+})

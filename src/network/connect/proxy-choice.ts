@@ -15,7 +15,10 @@ export type ChooseProxy = (host: string, port: number) => ProxyChoice
  */
 export function proxyOfEnvironment(host: string, port: number): ProxyChoice {
   const scheme = port === 80 ? 'http' : 'https'
-  const text = getProxyForUrl(`${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const asked = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+  // The library takes what is no URL for something that goes by no proxy; a label such as `xn--a` is none.
+  if (!URL.canParse(asked)) return { kind: 'unusable', reason: `no proxy can be chosen for the name ${host}` }
+  const text = getProxyForUrl(asked)
   if (text === '') return { kind: 'direct' }
   const url = URL.canParse(text) ? new URL(withoutInventedScheme(text)) : undefined
   if (url === undefined || url.hostname === '') {

@@ -3,7 +3,7 @@ import type { IpAddress } from './ip-address.ts'
 import type { Ground } from './judge-target.ts'
 import type { NetworkPolicy, NetworkRule } from './network-policy.ts'
 import { isProxyOwnName, meansProxyItself } from './proxy-names.ts'
-import { coversAddress, coversName, strikesAddress } from './rule-match.ts'
+import { coversName, opensAddress, strikesAddress } from './rule-match.ts'
 import { specialRange } from './special-ranges.ts'
 
 /** What is known of the far end: its address (`undefined`: the proxy's affair) and the names that led to it. */
@@ -35,7 +35,7 @@ export function denying(policy: NetworkPolicy, { address, names }: FarEnd): read
 export function permitting(policy: NetworkPolicy, farEnd: FarEnd): readonly ApplicableRule[] {
   const { address } = farEnd
   return [
-    ...select(policy, 'address', (rule) => address !== undefined && coversAddress(rule, address)),
+    ...select(policy, 'address', (rule) => address !== undefined && opensAddress(rule, address)),
     ...select(policy, 'any', (rule) => rule.subject.kind === 'any' && starPermits(farEnd)),
     ...select(policy, 'name', (rule) =>
       farEnd.names.some((name) => coversName(rule, name) && namePermits(rule, name, address)),

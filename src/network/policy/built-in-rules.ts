@@ -12,6 +12,8 @@ export const BUILT_IN_RULES = {
   unboundStandIn: 'stand-in address without a name',
   /** A name that means the proxy's own machine or network, asked of a proxy that resolves names itself. */
   proxyOwnNames: 'names of the proxy’s own network',
+  /** A public address that is the host's own: what listens there is as little for guests as what listens on loopback. */
+  ownAddress: 'address of the host',
   /** The host's own name means 127.0.0.1 and nothing else. */
   hostName: 'host name',
   /** TLS under a rule by name: no server name. */

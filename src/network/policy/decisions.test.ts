@@ -258,7 +258,23 @@ describe('connections', () => {
     // Server 10.0.0.1, client 192.168.0.1.
     const question = { realAddress: '2001:0:a00:1::3f57:fffe', port: 80, names: [] }
     const judge = (...allow: string[]): boolean => judgeTarget(parseNetworkPolicy({ allow }), question).allowed
-    expect([judge('10.0.0.0/8'), judge('192.168.0.0/16'), judge('0.0.0.0/0')]).toEqual([false, false, true])
+    expect([judge('10.0.0.0/8'), judge('192.168.0.0/16'), judge('0.0.0.0/0')]).toEqual([false, false, false])
+  })
+
+  test.each([
+    ['127.0.0.1', 'loopback', '127.0.0.1/32', '126.0.0.0/7'],
+    ['10.1.2.3', 'private', '10.0.0.0/8', '8.0.0.0/5'],
+    ['169.254.1.1', 'link-local', '169.254.0.0/16', '0.0.0.0/0'],
+    ['169.254.169.254', 'metadata', '169.254.169.254', '169.254.0.0/16'],
+    ['::1', 'loopback', '::1', '::/0'],
+    ['fd00::1', 'private', 'fc00::/7', 'f000::/4'],
+    ['4000::1', 'reserved', '4000::/3', '::/0'],
+    ['64:ff9b::10.0.0.1', 'private', '10.0.0.0/8', '64:ff9b::/96'],
+  ])('%s is opened by a block within the %s range, %s, and not by %s', (realAddress, range, within, wider) => {
+    const judge = (allow: string): string =>
+      judgeTarget(parseNetworkPolicy({ allow: [allow] }), { realAddress, port: 80, names: [] }).rule
+    expect(judge(within)).toBe(within)
+    expect(judge(wider)).toBe(range)
   })
 
   test('a reason names what was asked for and says what would allow it', () => {
@@ -269,9 +285,9 @@ describe('connections', () => {
       judgeTarget(policy, { realAddress: '2002:a00:1::1', port: 80, names: [] }).reason,
     ]
     expect(reasons).toEqual([
-      'a.com:80 (10.0.0.1) is not public but private: only a rule with an address or CIDR block allows it',
+      'a.com:80 (10.0.0.1) is not public but private: only a rule with an address or a block within that range allows it',
       `no rule allows ${PUBLIC}:80, and no allowed name led to this address`,
-      '[2002:a00:1::1]:80 is not public but private (by 10.0.0.1 inside it): only a rule with an address or CIDR block allows it',
+      '[2002:a00:1::1]:80 is not public but private (by 10.0.0.1 inside it): only a rule with an address or a block within that range allows it',
     ])
   })
 })

@@ -74,6 +74,11 @@ export function contains(block: AddressBlock, address: Pick<IpAddress, 'family' 
   return block.base >> shift === address.value >> shift
 }
 
+/** Whether every address of the first block lies in the second. */
+export function liesWithin(inner: AddressBlock, outer: AddressBlock): boolean {
+  return inner.prefixBits >= outer.prefixBits && contains(outer, { family: inner.family, value: inner.base })
+}
+
 function hostBits({ family, prefixBits }: AddressBlock): bigint {
   return BigInt((family === 4 ? 32 : 128) - prefixBits)
 }

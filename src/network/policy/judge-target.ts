@@ -74,7 +74,7 @@ export function notPermitted({ address, names }: FarEnd, where: string): Decisio
     const inside = special.address === address ? '' : ` (by ${special.address.text} inside it)`
     return refused(
       special.range,
-      `${where} is not public but ${special.range}${inside}: only a rule with an address or CIDR block allows it`,
+      `${where} is not public but ${special.range}${inside}: only a rule with an address or a block within that range allows it`,
     )
   }
   if (address === undefined && names.some(isProxyOwnName)) {

@@ -5,6 +5,10 @@
  * - A rule is a name (`example.com`), a wildcard (`*.example.com`: subdomains at any depth, not the name itself), `*`
  *   (everything public), an address or a CIDR block, each with an optional port or range of ports: `example.com:443`,
  *   `10.0.0.0/8:8000-8099`, `[2001:db8::/32]:443`. Names may be international; they are compared in ASCII.
+ * - Addresses that are not public (`SpecialRange`: private, loopback, metadata…) are reached by a rule with an address or
+ *   a CIDR block within that range alone, on its ports alone; a name that leads to one does not open it, and a wider block
+ *   (`0.0.0.0/0`) means what is public in it.
+ * - `host.exec-sandbox.internal` is the host's 127.0.0.1, for a rule that is exactly this name.
  */
 export type NetworkOptions =
   | boolean

@@ -1,6 +1,7 @@
 import { innerAddresses } from './inner-addresses.ts'
-import { contains, type IpAddress } from './ip-address.ts'
+import { contains, type IpAddress, liesWithin } from './ip-address.ts'
 import type { NetworkRule, PortRange } from './network-policy.ts'
+import { specialRange } from './special-ranges.ts'
 
 /** Whether a rule is about a name: the name itself or a wildcard over it. `*` is not about names. */
 export function coversName({ subject }: NetworkRule, name: string): boolean {
@@ -16,6 +17,17 @@ export function coversAddress({ subject }: NetworkRule, address: IpAddress): boo
   if (contains(subject.block, address)) return true
   const inner = innerAddresses(address)
   return inner.length > 0 && inner.every((each) => contains(subject.block, each))
+}
+
+/**
+ * Whether an allow rule opens an address. One that is not public is opened by a block within its own range alone: who
+ * writes `0.0.0.0/0` means the world, not the loopback, the neighbours and the metadata service of the host.
+ */
+export function opensAddress(rule: NetworkRule, address: IpAddress): boolean {
+  const { subject } = rule
+  if (subject.kind !== 'addresses' || !coversAddress(rule, address)) return false
+  const special = specialRange(address)
+  return special === undefined || liesWithin(subject.block, special.block)
 }
 
 /** Whether a deny rule strikes an address: its own bits, or any IPv4 address inside it. */

@@ -13,7 +13,6 @@ export type SpecialRange =
   | 'site-local'
   | 'carrier-grade NAT'
   | 'benchmarking'
-  | 'documentation'
   | 'protocol assignments'
   | 'local translation'
   | 'multicast'
@@ -22,7 +21,9 @@ export type SpecialRange =
 
 /**
  * What is not public: the IANA special-purpose registries of IPv4 and IPv6 (RFC 6890) except what they list as globally
- * reachable, and the services by which clouds tell a machine its secrets. The first match gives the name.
+ * reachable, and the services by which clouds tell a machine its secrets. The first match gives the name. The ranges kept for
+ * documentation (RFC 5737) are not here: nobody's services are there by right, and gateways that intercept names answer
+ * with them.
  */
 const RANGES: readonly (readonly [range: SpecialRange, ...cidrs: string[]])[] = [
   // AWS, Azure, Google, OpenStack, DigitalOcean; AWS containers; Azure's wire server, which is a public address; Alibaba;
@@ -37,7 +38,6 @@ const RANGES: readonly (readonly [range: SpecialRange, ...cidrs: string[]])[] = 
   ['site-local', 'fec0::/10'],
   ['carrier-grade NAT', '100.64.0.0/10'],
   ['benchmarking', '198.18.0.0/15', '2001:2::/48'],
-  ['documentation', '192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', '2001:db8::/32', '3fff::/20'],
   // RFC 6890 and RFC 2928; 192.88.99.0/24 is the retired anycast address of 6to4 relays (RFC 7526).
   ['protocol assignments', '192.0.0.0/24', '192.88.99.0/24', '2001::/23'],
   // RFC 8215: what stands inside depends on the operator.
@@ -51,6 +51,9 @@ const BLOCKS: readonly { readonly range: SpecialRange; readonly block: AddressBl
   ([range, ...cidrs]) => cidrs.map((cidr) => ({ range, block: blockOf(cidr) })),
 )
 
+/** What lies outside of it is divided by three bits (RFC 4291 §2.4). */
+const RESERVED_PREFIX_BITS = 3
+
 /** All that IANA has given out as global unicast (RFC 4291 §2.4): whatever lies outside is reserved. */
 const GLOBAL_UNICAST = blockOf('2000::/3')
 
@@ -58,6 +61,8 @@ export interface SpecialAddress {
   readonly range: SpecialRange
   /** The address that is special: the one asked about, or an IPv4 address inside it. */
   readonly address: IpAddress
+  /** The block of the table that it lies in. */
+  readonly block: AddressBlock
 }
 
 /**
@@ -74,6 +79,7 @@ export function specialRange(address: IpAddress): SpecialAddress | undefined {
     return undefined
   }
   const found = BLOCKS.find(({ block }) => contains(block, address))
-  if (found !== undefined) return { range: found.range, address }
-  return address.family === 6 && !contains(GLOBAL_UNICAST, address) ? { range: 'reserved', address } : undefined
+  if (found !== undefined) return { range: found.range, address, block: found.block }
+  if (address.family === 4 || contains(GLOBAL_UNICAST, address)) return undefined
+  return { range: 'reserved', address, block: { family: 6, base: address.value, prefixBits: RESERVED_PREFIX_BITS } }
 }

@@ -17,7 +17,7 @@ async function firstBytes(start: (port: number) => () => void): Promise<Buffer> 
   await once(server, 'listening')
   const stop = start((server.address() as AddressInfo).port)
   try {
-    const [socket] = await once(server, 'connection', { signal: AbortSignal.timeout(20_000) })
+    const [socket] = await once(server, 'connection', { signal: AbortSignal.timeout(60_000) })
     const chunks: Buffer[] = []
     for await (const chunk of socket) {
       chunks.push(chunk)
@@ -64,7 +64,7 @@ const read = (bytes: Uint8Array): 'more' | ClientOpening => new ClientHelloReade
 
 const why = (pattern: RegExp): unknown => ({ kind: 'malformed', why: expect.stringMatching(pattern) })
 
-describe('hellos of real clients', () => {
+describe('hellos of real clients', { timeout: 120_000 }, () => {
   test.for([
     ['with a name', { servername: 'example.com' }, 'example.com'],
     [
@@ -277,7 +277,7 @@ describe('hellos made by hand', () => {
   })
 })
 
-describe('any bytes, any cuts', () => {
+describe('any bytes, any cuts', { timeout: 180_000 }, () => {
   let samples: readonly Buffer[] = []
 
   beforeAll(async () => {

@@ -72,6 +72,8 @@ pub struct NetworkFiles {
     pub resolver: PathBuf,
     /// Whom programs trust, where that is the agent's to say.
     pub trust: Option<Trust>,
+    /// Bytes that may wait in the agent for programs that do not fetch them, over all connections.
+    pub waiting_bytes: usize,
 }
 
 enum Exchange {

@@ -19,6 +19,7 @@ use crate::error::{Step, StepError};
 use crate::network::device::{self, write_packet, Frame};
 use crate::network::dns::{self, Query, Question};
 use crate::network::nat::{Ends, Nat};
+use crate::network::openings;
 use crate::network::packet::{readdress, Checksum, Content, Packet, Segment, IPV4_BYTES, RST, UDP_BYTES};
 use crate::network::reply::{self, Unreachable};
 use crate::network::trust::write_new;
@@ -35,12 +36,12 @@ const QUESTIONS: usize = 64;
 const NAME_PORT: u16 = 53;
 /// Packets and connections taken between two looks at everything else.
 const AT_A_TIME: usize = 64;
+/// Between two looks at all sockets of the guest, which take milliseconds under emulation.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// How long the device stays for the resets of all flows, which are on their way inside the guest's own kernel.
 const LAST_RESETS: Duration = Duration::from_millis(500);
 /// More than the device's queue holds.
 const LAST_PACKETS: usize = 1_024;
-/// Part of the memory that bytes may take which programs have not fetched.
-const PART_OF_MEMORY: u64 = 8;
 
 /// The host has its own deadlines for names; to ask again before they have passed would only be more work.
 const RESOLVER: &str = "nameserver 100.64.0.1\noptions timeout:10 attempts:2\n";
@@ -71,14 +72,14 @@ pub struct Network {
     questions: BTreeMap<u32, Asking>,
     waiting_limit: usize,
     closing: Option<Closing>,
+    /// Programs that have gone without a word are not looked for before.
+    next_look: Duration,
 }
 
 impl Network {
-    pub fn open(node: &Path, poller: &Poller) -> Result<Self, StepError> {
+    pub fn open(node: &Path, waiting_limit: usize, poller: &Poller) -> Result<Self, StepError> {
         let device = device::create(node)?;
         let (listener, port) = device::listener()?;
-        let info = rustix::system::sysinfo();
-        let memory = info.totalram as u64 * u64::from(info.mem_unit.max(1));
         Ok(Self {
             device: poller.watch(device, Owner::Network, Part::Report),
             listener: Some(poller.watch(listener, Owner::Network, Part::Socket)),
@@ -88,8 +89,9 @@ impl Network {
             flows: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             questions: BTreeMap::new(),
-            waiting_limit: usize::try_from(memory / PART_OF_MEMORY).unwrap_or(usize::MAX),
+            waiting_limit,
             closing: None,
+            next_look: Duration::ZERO,
         })
     }
 
@@ -379,6 +381,9 @@ impl Network {
 
     /// A program wants a connection: the host is asked for it.
     fn ask(&mut self, packet: &Packet, segment: &Segment, ends: Ends, port: &mut Port) {
+        if self.flows.len() >= FLOWS {
+            self.forget_the_gone(port);
+        }
         if self.flows.len() >= FLOWS || self.closing.is_some() {
             return self.reset(packet, segment);
         }
@@ -391,6 +396,24 @@ impl Network {
         let opening = reply::held_back(self.frame.packet(), packet, segment);
         self.exchanges.insert(number, id);
         self.flows.insert(id, Flow::new(id, number, opening));
+    }
+
+    /// Gives up connections whose programs wait for them no more.
+    fn forget_the_gone(&mut self, port: &mut Port) {
+        let now = clock::now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + BETWEEN_LOOKS;
+        let Some(waiting) = openings::read() else { return };
+        let gone = self.flows.iter().filter(|(_, flow)| {
+            let is_asking = matches!(flow.stage, Stage::Asking { .. });
+            is_asking && self.nat.ends(flow.number).is_none_or(|ends| !waiting.contains(&ends))
+        });
+        for (id, number) in gone.map(|(id, flow)| (*id, flow.number)).collect::<Vec<_>>() {
+            self.give_up(id, port);
+            self.nat.forget(number);
+        }
     }
 
     /// A program asks for the addresses of a name.
@@ -439,7 +462,7 @@ impl Agent {
         // One that is on its way out goes at once.
         self.network = self.network.take().filter(|network| network.closing.is_none());
         if self.network.is_none() {
-            self.network = Some(Box::new(Network::open(&files.device, &self.poller)?));
+            self.network = Some(Box::new(Network::open(&files.device, files.waiting_bytes, &self.poller)?));
         }
         write_new(&files.resolver, RESOLVER.as_bytes()).step("writing resolv.conf")
     }

@@ -107,7 +107,9 @@ pub fn boot() -> Result<Booted, StepError> {
     Ok(Booted { port, oom, machine })
 }
 
-fn memory_bytes() -> u64 {
+/// Memory of the machine.
+#[must_use]
+pub fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram as u64 * u64::from(info.mem_unit.max(1))
 }

@@ -4,6 +4,7 @@
 pub mod device;
 pub mod dns;
 pub mod nat;
+pub mod openings;
 pub mod packet;
 pub mod reply;
 pub mod trust;
