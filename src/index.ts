@@ -18,6 +18,8 @@ export {
   VmLostError,
 } from './base/index.ts'
 export type { AdmissionStats } from './admission/index.ts'
+export type { InstalledPackage } from './layer/index.ts'
+export type { PackagesOptions } from './packages/index.ts'
 export { Sandbox } from './default-scheduler.ts'
 export type { NetworkMetrics, NetworkOptions, NetworkRefusal } from './network/index.ts'
 export type { PoolStats } from './pool/index.ts'

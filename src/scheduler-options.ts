@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { createLogger, InvalidInputError, type LogFields, type Logger, LOG_LEVELS, logLevelFrom } from './base/index.ts'
-import { type Language, limits, parseOptions } from './sandbox/index.ts'
+import { PACKAGES_DEFAULTS, type PackagesOptions, type ResolvedPackagesOptions } from './packages/index.ts'
+import { callback, type Language, limits, parseOptions } from './sandbox/index.ts'
 
 /** How sandboxes are made unless they say otherwise. */
 export interface SchedulerOptions {
@@ -39,7 +40,12 @@ export interface SchedulerOptions {
   readonly reserve?: { readonly memory?: number; readonly cpu?: number }
   /** Milliseconds that a launch waits for room on this host, 0–86 400 000. @default 120 000 */
   readonly admissionTimeoutMs?: number
-  /** MiB of disk for templates; the least recently used go first. 0 = save none. @default 20 000 */
+  /** Which packages may be installed, and where they come from. */
+  readonly packages?: PackagesOptions
+  /**
+   * MiB of disk for templates, and as many for installed packages; the least recently used go first. 0 = save no templates, and
+   * keep the packages installed last alone. @default 20 000
+   */
   readonly cacheLimitMb?: number
   /** @default $EXEC_SANDBOX_CACHE_DIR, else $XDG_CACHE_HOME/exec-sandbox, else ~/.cache/exec-sandbox */
   readonly cacheDir?: string
@@ -80,6 +86,7 @@ export interface ResolvedSchedulerOptions {
   readonly overcommit: { readonly memory: number; readonly cpu: number }
   readonly reserve: { readonly memory: number; readonly cpu: number }
   readonly admissionTimeoutMs: number
+  readonly packages: ResolvedPackagesOptions
   readonly cacheLimitMb: number
   readonly cacheDir: string | undefined
   readonly runtimeDir: string | undefined
@@ -112,6 +119,17 @@ const schema = z.strictObject({
     .strictObject({ memory: z.number().min(0).max(0.9).optional(), cpu: z.number().min(0).max(1_024).optional() })
     .optional(),
   admissionTimeoutMs: z.number().int().min(0).max(86_400_000).optional(),
+  packages: z
+    .strictObject({
+      policy: callback.optional(),
+      pythonIndexUrl: z.string().min(1).max(2_048).optional(),
+      pythonExtraIndexUrls: z.array(z.string().min(1).max(2_048)).max(10).optional(),
+      npmRegistryUrl: z.string().min(1).max(2_048).optional(),
+      imports: z.enum(['warm', 'lazy']).optional(),
+      timeoutMs: z.number().int().min(10_000).max(86_400_000).optional(),
+      memoryMb: z.number().int().min(512).max(65_536).optional(),
+    })
+    .optional(),
   cacheLimitMb: z.number().int().min(0).max(1_000_000_000).optional(),
   cacheDir: z.string().min(1).optional(),
   runtimeDir: z.string().min(1).optional(),
@@ -138,6 +156,7 @@ export function resolveSchedulerOptions(
     overcommit: Object.freeze({ ...DEFAULTS.overcommit, ...options.overcommit }),
     reserve: Object.freeze({ ...DEFAULTS.reserve, ...options.reserve }),
     admissionTimeoutMs: options.admissionTimeoutMs ?? DEFAULTS.admissionTimeoutMs,
+    packages: Object.freeze({ ...PACKAGES_DEFAULTS, ...options.packages }),
     cacheLimitMb: options.cacheLimitMb ?? DEFAULTS.cacheLimitMb,
     cacheDir: options.cacheDir,
     runtimeDir: options.runtimeDir,

@@ -1,7 +1,10 @@
 import { FileError, InvalidInputError, SandboxClosedError, throwIfAborted } from './base/index.ts'
 import type { AdmissionStats } from './admission/index.ts'
 import { resolvePaths } from './host/index.ts'
+import type { Layer } from './layer/index.ts'
 import { type HostNetwork, openHostNetwork } from './network/index.ts'
+import { openPackageLayers } from './package-supply.ts'
+import type { InstallingVm, InstallingVmOptions, PackageLayers } from './packages/index.ts'
 import type { PoolStats } from './pool/index.ts'
 import {
   checkCode,
@@ -42,6 +45,17 @@ interface NewSandbox {
   readonly sandbox: Sandbox
   /** Absent when there were none. */
   readonly uploadMs?: number
+  /** Absent when none were asked for. */
+  readonly packagesMs?: number
+}
+
+/** How a sandbox is to get its VM, besides its options. */
+interface LaunchPlan {
+  readonly use: Use
+  readonly listeners: readonly PortListener[]
+  readonly layer: Layer | undefined
+  /** There will hardly be another of its kind. */
+  readonly unique: boolean
 }
 
 /** What a scheduler has and has done since it was made. */
@@ -68,6 +82,7 @@ export class Scheduler implements AsyncDisposable {
   readonly #options: ResolvedSchedulerOptions
   readonly #supply: VmSupply
   readonly #host: HostNetwork
+  readonly #packages: PackageLayers
   readonly #live = new Set<Sandbox>()
   readonly #launches = new Map<Promise<unknown>, AbortController>()
   #closed: Promise<void> | undefined
@@ -81,13 +96,21 @@ export class Scheduler implements AsyncDisposable {
     this.#options = resolveSchedulerOptions(options, process.env)
     const { cacheDir, runtimeDir, logger } = this.#options
     this.#host = host ?? openHostNetwork(logger)
-    this.#supply = new VmSupply(this.#options, resolvePaths(process.env, { cacheDir, runtimeDir }))
+    const paths = resolvePaths(process.env, { cacheDir, runtimeDir })
+    this.#supply = new VmSupply(this.#options, paths)
+    this.#packages = openPackageLayers({
+      paths,
+      limitBytes: this.#options.cacheLimitMb * 2 ** 20,
+      packages: this.#options.packages,
+      startVm: async (wanted) => await this.#startInstallingVm(wanted),
+      logger,
+    })
   }
 
   /**
    * Runs one program in a VM of its own, which is destroyed before the result is returned.
-   * @throws InvalidInputError · CapacityError · DependencyError · BootError · VmLostError · FileError for `files` ·
-   * AbortedError
+   * @throws InvalidInputError · PackageError · CapacityError · DependencyError · BootError · VmLostError · FileError for
+   * `files` · AbortedError
    */
   async run(code: string, options: RunOptions = {}): Promise<OneShotResult> {
     const startedAt = performance.now()
@@ -102,7 +125,7 @@ export class Scheduler implements AsyncDisposable {
     const wanted = checkDownloads(asked)
     checkOnPorts(onPorts)
     const signal = options.signal === undefined ? {} : { signal: options.signal }
-    const { sandbox, uploadMs } = await this.#create({ ...sandboxOptions, idleTimeoutMs: 0 }, 'run')
+    const { sandbox, uploadMs, packagesMs } = await this.#create({ ...sandboxOptions, idleTimeoutMs: 0 }, 'run')
     let result: RunResult
     let downloads: readonly Download[]
     let executedAt: number
@@ -119,6 +142,7 @@ export class Scheduler implements AsyncDisposable {
     }
     const endedAt = performance.now()
     const timing = {
+      ...(packagesMs === undefined ? {} : { packagesMs }),
       ...sandbox.info().launch,
       ...(uploadMs === undefined ? {} : { uploadMs }),
       ...result.timing,
@@ -131,7 +155,7 @@ export class Scheduler implements AsyncDisposable {
 
   /**
    * Makes a sandbox whose interpreters keep their state from call to call. The caller closes it.
-   * @throws InvalidInputError · CapacityError · DependencyError · BootError · AbortedError
+   * @throws InvalidInputError · PackageError · CapacityError · DependencyError · BootError · AbortedError
    */
   async create(options: SandboxOptions = {}): Promise<Sandbox> {
     const { sandbox } = await this.#create(options, 'session')
@@ -139,19 +163,64 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #create(options: SandboxOptions, use: Use): Promise<NewSandbox> {
-    const resolved = resolveSandboxOptions(options, this.#options)
-    throwIfAborted(resolved.signal)
-    this.#throwIfClosed()
+    const resolved = this.#resolve(options)
     return await this.#watched(resolved.signal, async (signal) => {
       // Before there is a VM: a port that is taken costs none.
       const listeners = await openListeners(resolved.ports)
       try {
-        return await this.#launch(resolved, { use, listeners }, signal)
+        const startedAt = performance.now()
+        const layer = await this.#layerFor(resolved, signal)
+        const packagesMs = performance.now() - startedAt
+        const made = await this.#launch(resolved, { use, listeners, layer, unique: false }, signal)
+        return layer === undefined ? made : { ...made, packagesMs }
       } catch (error) {
         await closeListeners(listeners)
         throw error
       }
     })
+  }
+
+  /** @throws InvalidInputError · PackageError · AbortedError · SandboxClosedError: all before any VM work */
+  #resolve(options: SandboxOptions): ResolvedSandboxOptions {
+    const resolved = resolveSandboxOptions(options, this.#options)
+    this.#packages.check(resolved.language, resolved.packages)
+    throwIfAborted(resolved.signal)
+    this.#throwIfClosed()
+    return resolved
+  }
+
+  /** The installed packages, installed now unless they are there; undefined when none are asked for. */
+  async #layerFor(options: ResolvedSandboxOptions, signal: AbortSignal): Promise<Layer | undefined> {
+    const { language, packages, onInstallLog } = options
+    if (packages.length === 0) return undefined
+    const root = await this.#supply.rootDigest(signal)
+    return await this.#packages.provide({ language, packages, root, onInstallLog, signal })
+  }
+
+  /** Modules that a template has imported already. Packages read the environment when they are imported: then it must be there. */
+  #importsOf(layer: Layer | undefined, { env }: ResolvedSandboxOptions): readonly string[] {
+    const { imports } = this.#options.packages
+    return layer === undefined || imports === 'lazy' || Object.keys(env).length > 0 ? [] : layer.manifest.modules
+  }
+
+  /** A sandbox like any other, for the installation of packages. */
+  async #startInstallingVm({ memoryMb, timeoutMs, signal }: InstallingVmOptions): Promise<InstallingVm> {
+    const options = resolveSandboxOptions(
+      { language: 'bash', memoryMb, timeoutMs, idleTimeoutMs: 0 },
+      { ...this.#options, cpus: 1 },
+    )
+    const { sandbox } = await this.#launch(
+      options,
+      { use: 'run', listeners: [], layer: undefined, unique: true },
+      signal,
+    )
+    const { commands, files } = sandbox
+    return {
+      commands,
+      files,
+      allow: async (rules) => await sandbox.setNetwork(rules.length === 0 ? false : { allow: rules }),
+      [Symbol.asyncDispose]: async () => await sandbox.close(),
+    }
   }
 
   /** Work that the caller's signal and the scheduler's end cut short, and that `close` waits for. */
@@ -188,16 +257,20 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /**
-   * Saves the template from which such sandboxes are resumed, unless there is one already. Without it the first use of a
+   * Installs the packages and saves the template from which such sandboxes are resumed, unless there is one already. Without it the first use of a
    * configuration boots, and the template is saved meanwhile.
    * @returns whether there is a template; what stood in the way, a full host included, is told in the log
-   * @throws InvalidInputError · DependencyError · AbortedError
+   * @throws InvalidInputError · PackageError · DependencyError · AbortedError
    */
-  async prepare(options: Pick<SandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'signal'> = {}): Promise<boolean> {
-    const resolved = resolveSandboxOptions(options, this.#options)
-    throwIfAborted(resolved.signal)
-    this.#throwIfClosed()
-    return await this.#watched(resolved.signal, async (signal) => await this.#supply.prepare(resolved, signal))
+  async prepare(
+    options: Pick<SandboxOptions, 'language' | 'packages' | 'onInstallLog' | 'memoryMb' | 'cpus' | 'signal'> = {},
+  ): Promise<boolean> {
+    const resolved = this.#resolve(options)
+    return await this.#watched(resolved.signal, async (signal) => {
+      const layer = await this.#layerFor(resolved, signal)
+      const imports = this.#importsOf(layer, resolved)
+      return await this.#supply.prepare({ ...resolved, layer: diskOf(layer), imports }, signal)
+    })
   }
 
   stats(): SchedulerStats {
@@ -231,6 +304,7 @@ export class Scheduler implements AsyncDisposable {
       for (const ending of this.#launches.values()) ending.abort(reason)
       await Promise.allSettled([this.#supply.drain(reason), ...this.#launches.keys()])
       await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
+      await this.#packages.settled()
       await this.#supply.close(signal)
     } finally {
       clearInterval(hold)
@@ -239,16 +313,21 @@ export class Scheduler implements AsyncDisposable {
 
   async #launch(
     options: ResolvedSandboxOptions,
-    { use, listeners }: { readonly use: Use; readonly listeners: readonly PortListener[] },
+    { use, listeners, layer, unique }: LaunchPlan,
     signal: AbortSignal,
   ): Promise<NewSandbox> {
     // Read once per process, while the VM is on its way.
     if (options.network.enabled) void this.#host.authorities()
-    const { vm, reservation, source, timing } = await this.#supply.take(options, use, signal)
+    const { vm, reservation, source, timing } = await this.#supply.take(
+      { ...options, layer: diskOf(layer), imports: this.#importsOf(layer, options), unique },
+      use,
+      signal,
+    )
     // A session's calls do not wait for processors: its VM is the caller's own, and is idle most of the time.
     if (use === 'session') reservation.idle()
     const { logger } = this.#options
-    const sandbox = new Sandbox({ vm, options, launch: { source, timing }, listeners, host: this.#host, logger })
+    const launch = { source, timing, packages: layer?.manifest.packages ?? [] }
+    const sandbox = new Sandbox({ vm, options, launch, listeners, host: this.#host, logger })
     this.#live.add(sandbox)
     void sandbox.closed.then(() => this.#live.delete(sandbox))
     try {
@@ -269,6 +348,10 @@ export class Scheduler implements AsyncDisposable {
       throw new SandboxClosedError('The scheduler has been closed. Create a new one.', { reason: 'closed' })
     }
   }
+}
+
+function diskOf(layer: Layer | undefined): { readonly file: string; readonly digest: string } | undefined {
+  return layer === undefined ? undefined : { file: layer.file, digest: layer.digest }
 }
 
 function checkOnPorts(onPorts: unknown): void {

@@ -4,7 +4,14 @@ import { throwIfAborted, untilAborted } from './base/index.ts'
 import { clockKey, type HostPaths, processorKey } from './host/index.ts'
 import { type Image, openImage } from './image/index.ts'
 import { type PoolEntry, type PoolStats, WarmPool } from './pool/index.ts'
-import { type AcceleratorVerdict, decideAccelerator, planVm, programKey, type VmPlan } from './qemu/index.ts'
+import {
+  type AcceleratorVerdict,
+  decideAccelerator,
+  type LayerDisk,
+  planVm,
+  programKey,
+  type VmPlan,
+} from './qemu/index.ts'
 import { type Language, LANGUAGES, type ResolvedSandboxOptions, type Source } from './sandbox/index.ts'
 import type { ResolvedSchedulerOptions } from './scheduler-options.ts'
 import { firstProgram, Launcher, type LauncherStats, TemplateStore, warmVm } from './snapshot/index.ts'
@@ -18,7 +25,14 @@ export interface SuppliedVm {
   readonly timing: LaunchTiming
 }
 
-export type SupplyOptions = Pick<ResolvedSandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'env' | 'onBootLog'>
+export type SupplyOptions = Pick<ResolvedSandboxOptions, 'language' | 'memoryMb' | 'cpus' | 'env' | 'onBootLog'> & {
+  /** Installed packages. @default none */
+  readonly layer?: LayerDisk | undefined
+  /** Modules of the layer's packages that the template has imported already. @default none */
+  readonly imports?: readonly string[] | undefined
+  /** There will hardly be another of its kind: it boots, and no template is saved. @default false */
+  readonly unique?: boolean
+}
 
 /** What a VM is wanted for: one program, or a session that is idle between calls. */
 export type Use = 'run' | 'session'
@@ -87,10 +101,18 @@ export class VmSupply {
   }
 
   /** Saves the template of such VMs unless there is one; false when it could not be kept (told in the log). */
-  async prepare(options: Pick<SupplyOptions, 'language' | 'memoryMb' | 'cpus'>, signal: AbortSignal): Promise<boolean> {
+  async prepare(
+    options: Pick<SupplyOptions, 'language' | 'memoryMb' | 'cpus' | 'layer' | 'imports'>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { launcher, ...found } = await this.#explored(signal)
     const plan = planOf(found, { ...options, onBootLog: undefined })
-    return (await launcher.bake(plan, options.language, signal)) !== undefined
+    return (await launcher.bake(plan, options, signal)) !== undefined
+  }
+
+  /** Digest of the root file system: what packages are installed for. */
+  async rootDigest(signal: AbortSignal): Promise<string> {
+    return (await this.#explored(signal)).image.manifest.files.root.sha256
   }
 
   /** Resolves when image, jail and accelerator are known to be there and all pools are full. */
@@ -129,7 +151,8 @@ export class VmSupply {
     signal: AbortSignal,
   ): Promise<SuppliedVm | undefined> {
     const { memoryMb, cpus } = this.#options
-    const fits = options.memoryMb === memoryMb && options.cpus === cpus && options.onBootLog === undefined
+    const plain = options.onBootLog === undefined && options.layer === undefined && options.unique !== true
+    const fits = plain && options.memoryMb === memoryMb && options.cpus === cpus
     const warm = fits ? this.#pools.get(options.language)?.take() : undefined
     if (warm === undefined) return undefined
     const { vm, reservation } = warm
@@ -159,8 +182,10 @@ export class VmSupply {
     const launched = await launcher.launch({
       plan: planOf(found, options),
       language: options.language,
+      imports: options.imports,
       ...request,
       onBootLog: options.onBootLog,
+      unique: options.unique ?? false,
       signal,
       admissionTimeoutMs: this.#options.admissionTimeoutMs,
     })
@@ -230,10 +255,10 @@ export class VmSupply {
 
 function planOf(
   found: Pick<Foundation, 'image' | 'verdict'>,
-  options: Pick<SupplyOptions, 'memoryMb' | 'cpus' | 'onBootLog'>,
+  options: Pick<SupplyOptions, 'memoryMb' | 'cpus' | 'onBootLog' | 'layer'>,
 ): VmPlan {
-  const { memoryMb, cpus, onBootLog } = options
-  return planVm({ ...found, memoryMb, cpus, verbose: onBootLog !== undefined })
+  const { memoryMb, cpus, onBootLog, layer } = options
+  return planVm({ ...found, layer, memoryMb, cpus, verbose: onBootLog !== undefined })
 }
 
 // The name says nothing about the host, and differs between any two VMs.

@@ -25,6 +25,8 @@ for name in machine-id hostname resolv.conf hosts; do
 done
 rm -f var/lib/dbus/machine-id
 mkdir -p proc sys dev run tmp home/user mnt
+# Where a layer's JavaScript packages appear: Bun looks here from every directory.
+mkdir -p node_modules
 
 # The interpreter never writes below /usr and never needs to look at the sources' times: hashes, unchecked.
 find usr/lib/python3* -name '*.pyc' -delete

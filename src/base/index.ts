@@ -18,3 +18,4 @@ export {
 } from './errors.ts'
 export { createLogger, LOG_LEVELS, type LogFields, type LogLevel, type Logger, logLevelFrom } from './logger.ts'
 export { TextRing } from './ring.ts'
+export { SharedWork } from './shared-work.ts'

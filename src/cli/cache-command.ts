@@ -2,11 +2,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { createLogger, DependencyError, logLevelFrom } from '../base/index.ts'
 import { resolvePaths } from '../host/index.ts'
 import { openImage } from '../image/index.ts'
-import { chooseForPruning, type PruneRule, TemplateStore, type TemplateSummary } from '../snapshot/index.ts'
+import { chooseLayersForPruning, type LayerPruneRule, LayerStore } from '../layer/index.ts'
+import { chooseForPruning, type PruneRule, TemplateStore } from '../snapshot/index.ts'
+import { describeLayer, describeTemplate, type InUse, nameOf, renderLayers, renderTemplates } from './cache-table.ts'
 import type { CliContext } from './context.ts'
 import { parseDuration } from './duration.ts'
 import { formatBytes } from './image-progress.ts'
-import { printable, writeAll } from './terminal.ts'
+import { writeAll } from './terminal.ts'
 
 export interface CachePruneOptions {
   readonly olderThan?: number
@@ -18,62 +20,88 @@ export interface CachePruneOptions {
 export function registerCacheCommands(program: Command, context: CliContext): void {
   const cache = program
     .command('cache')
-    .description('List and remove templates: the saved memory that VMs are resumed from')
+    .description(
+      'List and remove templates, the saved memory that VMs are resumed from, and layers, the installed packages',
+    )
   cache
     .command('ls')
-    .description('List the templates of the cache, those of the image in use marked with a star')
+    .description('List the templates and layers of the cache, those of the image in use marked with a star')
     .option('--json', 'print a list for programs')
     .action(async (options: { readonly json?: boolean }) => await runCacheList(context, options))
   cache
     .command('prune')
-    .description('Remove the templates that the image in use cannot use, damaged ones, and unfinished work')
+    .description('Remove the templates and layers that the image in use cannot use, damaged ones, and unfinished work')
     .addOption(
       new Option('--older-than <age>', 'instead, those not used for so long: 7d, 12h, 30m').argParser(parseDuration),
     )
     .addOption(
-      new Option('--limit-mb <mb>', 'instead, the least recently used, until the rest takes no more').argParser(
-        parseMegabytes,
-      ),
+      new Option(
+        '--limit-mb <mb>',
+        'instead, the least recently used, until the rest of either kind takes no more',
+      ).argParser(parseMegabytes),
     )
     .addOption(new Option('--all', 'instead, all of them').conflicts(['olderThan', 'limitMb']))
     .action(async (options: CachePruneOptions) => await runCachePrune(context, options))
 }
 
-/** Lists templates on stdout, the one used last first. */
+/** Lists templates and layers on stdout, those used last first. */
 export async function runCacheList(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
-  const imageId = await imageInUse(context)
-  const templates = await storeOf(context).list()
+  const { templates: templateStore, layers: layerStore } = storesOf(context)
+  const [inUse, templates, layers] = await Promise.all([findInUse(context), templateStore.list(), layerStore.list()])
   if (options.json === true) {
-    const list = templates.map((template) => describeTemplate(template, imageId))
+    const list = [
+      ...templates.map((template) => describeTemplate(template, inUse)),
+      ...layers.map((layer) => describeLayer(layer, inUse)),
+    ]
     await writeAll(context.stdout, `${JSON.stringify(list, undefined, 2)}\n`)
     return
   }
-  if (templates.length === 0) {
+  if (templates.length + layers.length === 0) {
     await writeAll(context.stderr, 'No templates. The first run of each kind makes one.\n')
     return
   }
-  await writeAll(context.stdout, renderTemplates(templates, imageId, Date.now()))
+  const now = Date.now()
+  const tables = [
+    ...(templates.length === 0 ? [] : [renderTemplates(templates, inUse, now)]),
+    ...(layers.length === 0 ? [] : [renderLayers(layers, inUse, now)]),
+  ]
+  await writeAll(context.stdout, tables.join('\n'))
 }
 
-/** Removes templates; says on stdout what went and how much that freed. */
+/** Removes templates and layers; says on stdout what went and how much that freed. */
 export async function runCachePrune(context: CliContext, options: CachePruneOptions): Promise<void> {
-  const rule = await ruleOf(context, options)
-  const { removed, freedBytes } = await storeOf(context).prune((templates) =>
-    chooseForPruning(templates, rule, Date.now()),
-  )
-  const lines = removed.map((template) => `removed ${nameOf(template)}  ${formatBytes(template.bytes).padStart(9)}`)
-  const many = removed.length === 1 ? 'template' : 'templates'
-  const total = `${removed.length} ${many} removed, ${formatBytes(freedBytes)} freed.`
+  const inUse = await findInUse(context)
+  const now = Date.now()
+  const stores = storesOf(context)
+  const layers = await stores.layers.prune((all) => chooseLayersForPruning(all, layerRuleOf(inUse, options), now))
+  const left = (await stores.layers.list()).flatMap(({ manifest }) => manifest?.disk.sha256 ?? [])
+  const rule = templateRuleOf(inUse, options, left)
+  const templates = await stores.templates.prune((all) => chooseForPruning(all, rule, now))
+  const removed = [...templates.removed, ...layers.removed]
+  const lines = removed.map((entry) => `removed ${nameOf(entry)}  ${formatBytes(entry.bytes).padStart(9)}`)
+  const counts = [
+    `${templates.removed.length} ${templates.removed.length === 1 ? 'template' : 'templates'}`,
+    ...(layers.removed.length === 0
+      ? []
+      : [`${layers.removed.length} ${layers.removed.length === 1 ? 'layer' : 'layers'}`]),
+  ]
+  const total = `${counts.join(' and ')} removed, ${formatBytes(templates.freedBytes + layers.freedBytes)} freed.`
   await writeAll(context.stdout, `${[...lines, total].join('\n')}\n`)
 }
 
-async function ruleOf(context: CliContext, options: CachePruneOptions): Promise<PruneRule> {
+function templateRuleOf({ imageId }: InUse, options: CachePruneOptions, layers: readonly string[]): PruneRule {
+  return explicitRuleOf(options) ?? { kind: 'other-images', imageIds: imageId === undefined ? [] : [imageId], layers }
+}
+
+function layerRuleOf({ root }: InUse, options: CachePruneOptions): LayerPruneRule {
+  return explicitRuleOf(options) ?? { kind: 'other-roots', roots: root === undefined ? [] : [root] }
+}
+
+/** What the options name; undefined when they leave it to what is in use. */
+function explicitRuleOf(options: CachePruneOptions): (PruneRule & LayerPruneRule) | undefined {
   const { olderThan, limitMb, all } = options
   if (all === true) return { kind: 'all' }
-  if (olderThan === undefined && limitMb === undefined) {
-    const imageId = await imageInUse(context)
-    return { kind: 'other-images', imageIds: imageId === undefined ? [] : [imageId] }
-  }
+  if (olderThan === undefined && limitMb === undefined) return undefined
   return {
     kind: 'bounds',
     ...(olderThan === undefined ? {} : { unusedForMs: olderThan }),
@@ -81,98 +109,21 @@ async function ruleOf(context: CliContext, options: CachePruneOptions): Promise<
   }
 }
 
-/** The table for people. Pure. */
-export function renderTemplates(
-  templates: readonly TemplateSummary[],
-  imageId: string | undefined,
-  now: number,
-): string {
-  const rows = templates.map((template) => {
-    const { manifest, bytes, lastUsedAt } = template
-    const mark = manifest?.spec.imageId === imageId && manifest !== undefined ? '*' : ' '
-    const used = formatAge(now - lastUsedAt)
-    if (manifest === undefined) {
-      return [mark, template.key.slice(0, SHOWN_DIGITS), 'unusable', '', '', formatBytes(bytes), '', used]
-    }
-    const { language, memoryMb, cpus } = manifest.spec
-    const age = formatAge(now - Date.parse(manifest.createdAt))
-    const key = template.key.slice(0, SHOWN_DIGITS)
-    return [mark, key, language, `${memoryMb} MB`, String(cpus), formatBytes(bytes), age, used]
-  })
-  const table = [HEADER, ...rows]
-  const widths = HEADER.map((_title, column) => Math.max(...table.map((row) => (row[column] ?? '').length)))
-  const lines = table.map((row) =>
-    row
-      .map((cell, column) =>
-        NUMBERS.has(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd(),
-  )
-  const problems = templates.flatMap(({ key, problem }) =>
-    problem === undefined ? [] : [`${key.slice(0, SHOWN_DIGITS)}: ${problem}`],
-  )
-  return [...lines, ...problems].map((line) => `${printable(line)}\n`).join('')
-}
-
-/** Digits of a key that are shown: enough to tell one from another. */
-const SHOWN_DIGITS = 12
-
-const HEADER = [' ', 'TEMPLATE', 'LANGUAGE', 'MEMORY', 'CPUS', 'SIZE', 'MADE', 'USED'] as const
-
-/** Columns of the header that hold numbers. */
-const NUMBERS: ReadonlySet<number> = new Set([3, 4, 5])
-
-/** `now`, `5 min ago`, `3 h ago`, `2 d ago`. Pure. */
-export function formatAge(ms: number): string {
-  const minutes = Math.floor(ms / 60_000)
-  if (minutes < 1) return 'now'
-  if (minutes < 60) return `${minutes} min ago`
-  const hours = Math.floor(minutes / 60)
-  return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} d ago`
-}
-
-/** What `cache ls --json` tells of a template. Fields are stable; some may be added. */
-function describeTemplate(template: TemplateSummary, imageId: string | undefined): object {
-  const { key, directory, bytes, lastUsedAt, manifest, problem } = template
-  const spec = manifest?.spec
-  return {
-    key,
-    directory,
-    language: spec?.language,
-    memoryMb: spec?.memoryMb,
-    cpus: spec?.cpus,
-    accelerator: spec?.accelerator,
-    bytes,
-    createdAt: manifest?.createdAt,
-    lastUsedAt: new Date(lastUsedAt).toISOString(),
-    qemuVersion: manifest?.qemuVersion,
-    imageId: spec?.imageId,
-    imageInUse: spec !== undefined && spec.imageId === imageId,
-    problem,
-  }
-}
-
-function nameOf(template: TemplateSummary): string {
-  const { key, manifest } = template
-  const what = manifest === undefined ? 'unusable' : `${manifest.spec.language}, ${manifest.spec.memoryMb} MB`
-  return `${key.slice(0, SHOWN_DIGITS)}  ${printable(what).padEnd('javascript, 65536 MB'.length)}`
-}
-
-/** Undefined when there is no image that can be used. */
-async function imageInUse(context: CliContext): Promise<string | undefined> {
+async function findInUse(context: CliContext): Promise<InUse> {
   try {
-    return (await openImage({ paths: resolvePaths(context.env), env: context.env })).id
+    const { id, manifest } = await openImage({ paths: resolvePaths(context.env), env: context.env })
+    return { imageId: id, root: manifest.files.root.sha256 }
   } catch (error) {
-    if (error instanceof DependencyError) return undefined
+    if (error instanceof DependencyError) return { imageId: undefined, root: undefined }
     throw error
   }
 }
 
 // The limit is that of whoever builds; here nothing is built.
-function storeOf(context: CliContext): TemplateStore {
+function storesOf(context: CliContext): { readonly templates: TemplateStore; readonly layers: LayerStore } {
   const logger = createLogger(logLevelFrom(context.env) ?? 'silent')
-  return new TemplateStore({ paths: resolvePaths(context.env), limitBytes: Number.POSITIVE_INFINITY, logger })
+  const options = { paths: resolvePaths(context.env), limitBytes: Number.POSITIVE_INFINITY, logger }
+  return { templates: new TemplateStore(options), layers: new LayerStore(options) }
 }
 
 function parseMegabytes(text: string): number {

@@ -12,6 +12,7 @@ const count = z.int().min(0)
 const errorCode = z.enum(Object.keys(EXIT_CODES))
 
 const timing = z.strictObject({
+  packagesMs: milliseconds.optional().describe('Finding the installed packages of --package, or installing them'),
   admissionMs: milliseconds.optional().describe('Waiting for room on this host'),
   setupMs: milliseconds.optional().describe('Starting QEMU until it answers'),
   bootMs: milliseconds.optional().describe('From the start of the guest until its agent said hello'),

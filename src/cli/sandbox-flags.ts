@@ -14,14 +14,22 @@ export interface SandboxFlags extends NetworkFlags {
   readonly memory?: number
   readonly cpus?: number
   readonly env: readonly string[]
+  readonly package: readonly string[]
   readonly upload: readonly string[]
   readonly debug?: boolean
+  readonly quiet?: boolean
   readonly accelerator?: Accelerator
 }
 
 /** Adds the options of the VM to a command. */
 export function withSandboxFlags(command: Command): Command {
   return command
+    .option(
+      '-p, --package <spec>',
+      'package of the language to have installed, e.g. pandas==2.2.3 or zod@^4 (repeatable)',
+      collect,
+      [],
+    )
     .option('-m, --memory <mib>', 'memory of the VM in MiB (default: 256)', parseInteger)
     .option('--cpus <count>', 'virtual CPUs (default: 1)', parseInteger)
     .option('-e, --env <K=V>', 'environment variable; K alone takes its value from here (repeatable)', collect, [])
@@ -68,11 +76,19 @@ export async function sandboxOptionsOf(flags: SandboxFlags, context: CliContext)
     ports: portsOf(flags),
     env: environmentOf(flags.env, context.env),
     files: await resolveUploads(flags.upload),
+    packages: flags.package,
+    ...installLogOf(flags, context),
     signal: context.signal,
     ...(flags.memory === undefined ? {} : { memoryMb: flags.memory }),
     ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
     ...(flags.debug === true ? { onBootLog: (line: string) => void context.stderr.write(`${printable(line)}\n`) } : {}),
   }
+}
+
+/** What the installer says is progress: for people at a terminal, or who look closely. */
+function installLogOf(flags: SandboxFlags, context: CliContext): Pick<SandboxOptions, 'onInstallLog'> {
+  if (flags.quiet === true || !(context.stderr.isTTY === true || flags.debug === true)) return {}
+  return { onInstallLog: (line) => void context.stderr.write(`${printable(line)}\n`) }
 }
 
 /** For options that may be repeated. */

@@ -3,21 +3,33 @@ export { readBootId } from './boot-id.ts'
 export { type BubblewrapFact, findBubblewrap, findInPath, jailConditions, type JailMaker } from './bubblewrap.ts'
 export { type CgroupFact, findCgroup } from './cgroups.ts'
 export { type CommandOutcome, runCommand } from './command.ts'
+export {
+  allocatedBytes,
+  allocatedBytesOf,
+  directoryInode,
+  EntryDirectory,
+  removeDirectory,
+} from './entry-directory.ts'
+export { chooseEvictions, type EvictionCandidate, inOrderOfEviction } from './eviction.ts'
 export { FileLock, type FileLockOptions } from './file-lock.ts'
+export { fileIdentity, type FileStamp, hasStamp, writeStamp } from './file-stamp.ts'
 export { findKvmDevice, KVM_DEVICE, type KvmDeviceFact } from './kvm-device.ts'
 export { memoryPressure, parsePressure } from './memory-pressure.ts'
 export {
   type HostPaths,
   jailVerdictFile,
+  layerLockFile,
+  type LayerPaths,
+  layerPaths,
+  layerPathsIn,
   lockFile,
-  parseTemplateName,
   type PathOverrides,
   qemuFeaturesFile,
   resolvePaths,
   templateLockFile,
   type TemplatePaths,
   templatePaths,
-  templateWorkPaths,
+  templatePathsIn,
   uidLockFile,
   verdictFile,
 } from './paths.ts'

@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import {
+  layerLockFile,
+  layerPaths,
   lockFile,
-  parseTemplateName,
+  parseEntryName,
   resolvePaths,
   templateLockFile,
   templatePaths,
-  templateWorkPaths,
   uidLockFile,
   verdictFile,
+  workEntryName,
 } from './paths.ts'
 
 describe('resolvePaths', () => {
@@ -36,17 +38,18 @@ describe('resolvePaths', () => {
     expect(lockFile(paths, 'image-build')).toBe('/c/locks/image-build.lock')
   })
 
-  it('names what belongs to a template, and knows its own names again', () => {
+  it('names what belongs to a template or a layer, and knows its own names again', () => {
     const paths = resolvePaths({}, { cacheDir: '/c' })
     const key = '0123456789abcdef0123'
     expect(templatePaths(paths, key).ram).toBe(`/c/templates/${key}/ram`)
-    const work = templateWorkPaths(paths, key, 'f00d')
-    expect(work.manifest).toBe(`/c/templates/tmp-${key}-f00d/manifest.json`)
-    expect(parseTemplateName(key)).toEqual({ kind: 'template', key })
-    expect(parseTemplateName(`tmp-${key}-f00d`)).toEqual({ kind: 'work', key })
+    expect(layerPaths(paths, key).disk).toBe(`/c/layers/${key}/layer.erofs`)
+    expect(workEntryName(key, 'f00d')).toBe(`tmp-${key}-f00d`)
+    expect(parseEntryName(key)).toEqual({ kind: 'published', key })
+    expect(parseEntryName(`tmp-${key}-f00d`)).toEqual({ kind: 'work', key })
     for (const foreign of ['', 'x', `${key}0`, `${key}-f00d`, `tmp-${key}`, `tmp-${key}-`, `../${key}`]) {
-      expect(parseTemplateName(foreign)).toBeUndefined()
+      expect(parseEntryName(foreign)).toBeUndefined()
     }
     expect(templateLockFile(paths, key)).toBe('/c/locks/template-01.lock')
+    expect(layerLockFile(paths, key)).toBe('/c/locks/layer-01.lock')
   })
 })

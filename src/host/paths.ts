@@ -18,6 +18,8 @@ export interface HostPaths {
   readonly build: string
   /** Saved memory of VMs by template key, and the work of builders. Nobody else may list it. */
   readonly templates: string
+  /** Read-only disks with installed packages by layer key, and the work of builders. Nobody else may list it. */
+  readonly layers: string
   /** What the accelerator probe found, one file per (boot of the host, QEMU, kernel). */
   readonly verdicts: string
   /** Lock files. They are never deleted: deleting a lock file lets two processes hold "the" lock. */
@@ -47,6 +49,7 @@ export function resolvePaths(env: NodeJS.ProcessEnv, overrides: PathOverrides = 
     currentImage: join(images, 'current'),
     build: join(cacheDir, 'build'),
     templates: join(cacheDir, 'templates'),
+    layers: join(cacheDir, 'layers'),
     verdicts: join(cacheDir, 'verdicts'),
     locks: join(cacheDir, 'locks'),
   })
@@ -87,19 +90,49 @@ export function templatePaths(paths: Pick<HostPaths, 'templates'>, key: string):
   return templatePathsIn(join(paths.templates, key))
 }
 
-/** A directory of a template that is being made or removed. The key stands in its name: its builder holds that key's lock. */
-export function templateWorkPaths(paths: Pick<HostPaths, 'templates'>, key: string, unique: string): TemplatePaths {
-  return templatePathsIn(join(paths.templates, `tmp-${key}-${unique}`))
+/** The files of a layer, published or in the making. */
+export interface LayerPaths {
+  readonly directory: string
+  /** Written last: a directory without it is not a layer. Its time of modification is the layer's last use. */
+  readonly manifest: string
+  /** The file system that a VM gets as a read-only disk. */
+  readonly disk: string
+  /** Which `disk` was last digested in full, and during which boot of the host. */
+  readonly stamp: string
 }
 
-/** What a name in the directory of templates stands for; undefined for what is not ours. */
-export function parseTemplateName(
+/** The published layer of a key; `key` is a hex digest. */
+export function layerPaths(paths: Pick<HostPaths, 'layers'>, key: string): LayerPaths {
+  return layerPathsIn(join(paths.layers, key))
+}
+
+export function layerPathsIn(directory: string): LayerPaths {
+  return {
+    directory,
+    manifest: join(directory, 'manifest.json'),
+    disk: join(directory, 'layer.erofs'),
+    stamp: join(directory, 'verified.json'),
+  }
+}
+
+/** The lock of whoever builds the layer of a key; keys share 256 of them, as those of templates do. */
+export function layerLockFile(paths: HostPaths, key: string): string {
+  return lockFile(paths, `layer-${key.slice(0, 2)}`)
+}
+
+/** The name of an entry (template, layer) that is being made or removed. Its builder holds the lock of the key in it. */
+export function workEntryName(key: string, unique: string): string {
+  return `tmp-${key}-${unique}`
+}
+
+/** What a name in the directory of templates or layers stands for; undefined for what is not ours. */
+export function parseEntryName(
   name: string,
-): { readonly kind: 'template' | 'work'; readonly key: string } | undefined {
+): { readonly kind: 'published' | 'work'; readonly key: string } | undefined {
   const match = /^(tmp-)?([0-9a-f]{20})(-[0-9a-f]+)?$/.exec(name)
   const key = match?.[2]
   if (match === null || key === undefined || (match[1] === undefined) !== (match[3] === undefined)) return undefined
-  return { kind: match[1] === undefined ? 'template' : 'work', key }
+  return { kind: match[1] === undefined ? 'published' : 'work', key }
 }
 
 /**
@@ -110,7 +143,7 @@ export function templateLockFile(paths: HostPaths, key: string): string {
   return lockFile(paths, `template-${key.slice(0, 2)}`)
 }
 
-function templatePathsIn(directory: string): TemplatePaths {
+export function templatePathsIn(directory: string): TemplatePaths {
   return {
     directory,
     manifest: join(directory, 'manifest.json'),

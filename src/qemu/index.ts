@@ -12,6 +12,7 @@ export { type QmpCall, QmpClient, QmpError } from './qmp-client.ts'
 export {
   type Accelerator,
   type JailPlan,
+  type LayerDisk,
   type MemoryPlan,
   type QemuProgram,
   type VmPlan,

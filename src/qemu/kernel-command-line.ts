@@ -6,6 +6,8 @@ export interface CommandLineOptions {
   readonly verbose: boolean
   /** Serial of the drive that holds the root file system; undefined in the accelerator probe. */
   readonly rootSerial: string | undefined
+  /** Serial of the drive with installed packages, if there is one. */
+  readonly layerSerial?: string | undefined
 }
 
 /**
@@ -13,7 +15,7 @@ export interface CommandLineOptions {
  * Never here: `nokaslr` and `mitigations=` (requirement A02).
  */
 export function kernelCommandLine(options: CommandLineOptions): readonly string[] {
-  const { accelerator, verbose, rootSerial } = options
+  const { accelerator, verbose, rootSerial, layerSerial } = options
   return [
     // The UART is the boot log. Each byte costs an exit to QEMU: silence is speed.
     'console=ttyS0',
@@ -25,6 +27,7 @@ export function kernelCommandLine(options: CommandLineOptions): readonly string[
     'tsc=reliable',
     ...(accelerator === 'tcg' ? TCG_WORDS : KVM_WORDS),
     ...(rootSerial === undefined ? ['exec_sandbox.probe'] : [`exec_sandbox.root=serial:${rootSerial}`]),
+    ...(layerSerial === undefined ? [] : [`exec_sandbox.layer=serial:${layerSerial}`]),
     ...(verbose ? ['exec_sandbox.log=debug'] : []),
   ]
 }

@@ -1,8 +1,8 @@
 import type { AcceleratorVerdict } from './accelerator-verdict.ts'
 import { kernelCommandLine } from './kernel-command-line.ts'
-import { ROOT_SERIAL } from './qemu-arguments.ts'
+import { LAYER_SERIAL, ROOT_SERIAL } from './qemu-arguments.ts'
 import { NO_NESTING } from './qemu-features.ts'
-import { type MemoryPlan, vmFiles, type VmPlan } from './vm-plan.ts'
+import { type LayerDisk, type MemoryPlan, vmFiles, type VmPlan } from './vm-plan.ts'
 
 /** The files of an image that a VM is made of; `Image` of the image part fits. */
 export interface ImageFiles {
@@ -15,6 +15,8 @@ export interface ImageFiles {
 
 export interface PlanOptions {
   readonly image: ImageFiles
+  /** Installed packages. @default none */
+  readonly layer?: LayerDisk | undefined
   /** What was decided for this host: accelerator, QEMU, jail. */
   readonly verdict: AcceleratorVerdict
   readonly memoryMb: number
@@ -25,13 +27,13 @@ export interface PlanOptions {
 
 /** The frozen plan of a VM. Pure. */
 export function planVm(options: PlanOptions): VmPlan {
-  const { image, verdict, memoryMb, cpus, verbose } = options
+  const { image, layer, verdict, memoryMb, cpus, verbose } = options
   return Object.freeze({
     accelerator: verdict.accelerator,
     program: verdict.program,
     jail: verdict.jail,
     runtimeDir: verdict.runtimeDir,
-    files: vmFiles({ ...image, memory: ANONYMOUS }),
+    files: vmFiles({ ...image, layer, memory: ANONYMOUS }),
     cpu: verdict.accelerator === 'kvm' ? KVM_CPU : verdict.features.cpu,
     memoryMb,
     memory: ANONYMOUS,
@@ -39,10 +41,12 @@ export function planVm(options: PlanOptions): VmPlan {
     kernel: image.kernel,
     initramfs: image.initramfs,
     root: image.root,
+    layer,
     kernelCommandLine: kernelCommandLine({
       accelerator: verdict.accelerator,
       verbose,
       rootSerial: ROOT_SERIAL,
+      layerSerial: layer === undefined ? undefined : LAYER_SERIAL,
     }),
   })
 }

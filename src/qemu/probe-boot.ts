@@ -88,7 +88,7 @@ async function aborted(signal: AbortSignal): Promise<'aborted'> {
 function planProbe(options: ProbeBootOptions): VmPlan {
   const { accelerator, program, jail, runtimeDir } = options
   const { kernel, initramfs } = options.image
-  const image = { kernel, initramfs, root: undefined, memory: { kind: 'anonymous' } } as const
+  const image = { kernel, initramfs, root: undefined, layer: undefined, memory: { kind: 'anonymous' } } as const
   return {
     accelerator,
     program,

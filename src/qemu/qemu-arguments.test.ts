@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { kernelCommandLine } from './kernel-command-line.ts'
-import { renderArgument, renderQemuArguments } from './qemu-arguments.ts'
+import { renderArgument, renderQemuArguments, templateArguments } from './qemu-arguments.ts'
 import { renderQemuCommand } from './qemu-command.ts'
 import { vmFiles, type VmPlan, withMemory } from './vm-plan.ts'
 
-const image = { kernel: '/cache/vmlinux', initramfs: '/cache/initramfs.cpio', root: '/cache/a,b/root.erofs' }
+const image = {
+  kernel: '/cache/vmlinux',
+  initramfs: '/cache/initramfs.cpio',
+  root: '/cache/a,b/root.erofs',
+  layer: undefined,
+}
 
 const tcg: VmPlan = {
   accelerator: 'tcg',
@@ -53,6 +58,20 @@ describe('renderQemuArguments', () => {
       '--ro-bind /cache/t/ram /run/vm/ram --ro-bind /cache/t/state /run/vm/state',
     )
     expect(command.argv).toContain('--fsize=0')
+  })
+
+  it('gives a layer as one more read-only disk, known by its serial number', () => {
+    const layer = { file: '/cache/layers/ab/layer.erofs', digest: 'ab' }
+    const plan: VmPlan = { ...tcg, layer, files: vmFiles({ ...image, layer, memory: tcg.memory }) }
+    const argv = renderQemuArguments(plan)
+    const rest = argv.filter((argument) => !renderQemuArguments(tcg).includes(argument))
+    expect(rest).toEqual([
+      'driver=raw,node-name=layer,read-only=on,file.driver=file,file.filename=/run/vm/layer,file.read-only=on,file.locking=off,file.aio=threads',
+      'virtio-blk-device,drive=layer,serial=layer,num-queues=1',
+    ])
+    const command = renderQemuCommand(plan, 100_000).argv.join(' ')
+    expect(command).toContain('--ro-bind /cache/layers/ab/layer.erofs /run/vm/layer')
+    expect(templateArguments(plan).join(' ')).not.toContain('/cache/layers')
   })
 
   it('is this under KVM', () => {

@@ -18,6 +18,7 @@ export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5, kvm: 6, jail: 
 
 /** Names the agent looks for (interfaces between the host and the guest). */
 export const ROOT_SERIAL = 'root'
+export const LAYER_SERIAL = 'layer'
 export const CHANNEL_PORT = 'exec-sandbox'
 
 /**
@@ -66,7 +67,7 @@ function describeQemu(plan: VmPlan): readonly QemuArgument[] {
     { option: 'initrd', value: pathForQemu(plan, plan.initramfs) },
     { option: 'append', value: plan.kernelCommandLine.join(' ') },
     ...describeConsoles(),
-    ...describeRoot(plan),
+    ...describeDisks(plan),
     ...describeStart(plan),
   ]
 }
@@ -164,17 +165,25 @@ function describeConsoles(): readonly QemuArgument[] {
   ]
 }
 
-function describeRoot(plan: VmPlan): readonly QemuArgument[] {
-  if (plan.root === undefined) return []
+/** The guest finds each by its serial number, whatever their order. */
+function describeDisks(plan: VmPlan): readonly QemuArgument[] {
+  const { root, layer } = plan
+  return [
+    ...(root === undefined ? [] : describeDisk(plan, ROOT_SERIAL, root)),
+    ...(layer === undefined ? [] : describeDisk(plan, LAYER_SERIAL, layer.file)),
+  ]
+}
+
+function describeDisk(plan: VmPlan, serial: string, file: string): readonly QemuArgument[] {
   return [
     {
       option: 'blockdev',
       properties: {
         driver: 'raw',
-        'node-name': 'root',
+        'node-name': serial,
         'read-only': true,
         'file.driver': 'file',
-        'file.filename': pathForQemu(plan, plan.root),
+        'file.filename': pathForQemu(plan, file),
         'file.read-only': true,
         // The file is never written again once published, so there is nobody to lock against.
         'file.locking': false,
@@ -185,7 +194,7 @@ function describeRoot(plan: VmPlan): readonly QemuArgument[] {
     {
       option: 'device',
       value: 'virtio-blk-device',
-      properties: { drive: 'root', serial: ROOT_SERIAL, 'num-queues': plan.cpus },
+      properties: { drive: serial, serial, 'num-queues': plan.cpus },
     },
   ]
 }

@@ -45,6 +45,14 @@ export interface VmFile {
   readonly writable?: boolean
 }
 
+/** A read-only disk with installed packages. */
+export interface LayerDisk {
+  /** Host path. */
+  readonly file: string
+  /** SHA-256 of the file: VMs of the same digest may share a template. */
+  readonly digest: string
+}
+
 /** Where the guest's memory lies. */
 export type MemoryPlan =
   /** Nowhere but in the process. */
@@ -65,20 +73,22 @@ export interface VmPlan extends ProcessPlan {
   readonly initramfs: string
   /** The EROFS root file system; absent in the accelerator probe, which never leaves the initramfs. */
   readonly root: string | undefined
+  readonly layer: LayerDisk | undefined
   readonly kernelCommandLine: readonly string[]
 }
 
 /** The directory of the VM's own files inside the jail. */
 export const JAIL_DIRECTORY = '/run/vm'
 
-/** The files of an image and of a template under the names they get in the jail. */
-export function vmFiles(plan: Pick<VmPlan, 'kernel' | 'initramfs' | 'root' | 'memory'>): readonly VmFile[] {
-  const { kernel, initramfs, root, memory } = plan
+/** The files of an image, a layer and a template under the names they get in the jail. */
+export function vmFiles(plan: Pick<VmPlan, 'kernel' | 'initramfs' | 'root' | 'layer' | 'memory'>): readonly VmFile[] {
+  const { kernel, initramfs, root, layer, memory } = plan
   const files: VmFile[] = [
     { host: kernel, jailed: `${JAIL_DIRECTORY}/kernel` },
     { host: initramfs, jailed: `${JAIL_DIRECTORY}/initramfs` },
   ]
   if (root !== undefined) files.push({ host: root, jailed: `${JAIL_DIRECTORY}/root` })
+  if (layer !== undefined) files.push({ host: layer.file, jailed: `${JAIL_DIRECTORY}/layer` })
   if (memory.kind !== 'anonymous') {
     const writable = memory.kind === 'shared'
     files.push({ host: memory.ram, jailed: `${JAIL_DIRECTORY}/ram`, writable })

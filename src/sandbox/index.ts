@@ -47,7 +47,7 @@ export {
   type Usage,
 } from './result.ts'
 export type { SandboxEnd } from './lifetime.ts'
-export { parseOptions } from './parse-options.ts'
+export { callback, parseOptions } from './parse-options.ts'
 export { closeListeners, openListeners, type PortListener } from './ports/port-listener.ts'
 export { checkPort, type ExposedPort, type PortOption, type PortRequest } from './ports/port-options.ts'
 export type { PortMetrics, Ports } from './ports/ports.ts'

@@ -16,6 +16,8 @@ export type EndReason = 'exit' | 'signal' | 'timeout' | 'memory'
 
 /** Measured milliseconds of each phase that took place; a phase that did not is absent, never 0 by decree. */
 export interface Timing {
+  /** Finding the installed packages, or installing them; only in the result of a one-shot run. */
+  readonly packagesMs?: number
   /** Waiting for room on this host. */
   readonly admissionMs?: number
   /** Starting QEMU until it answers. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Logger } from '../base/index.ts'
+import type { InstalledPackage } from '../layer/index.ts'
 import type { HostNetwork, NetworkMetrics, NetworkOptions } from '../network/index.ts'
 import type { LaunchTiming, Vm } from '../vm/index.ts'
 import { Commands } from './commands/commands.ts'
@@ -23,6 +24,8 @@ import { SandboxNetwork } from './sandbox-network.ts'
 export interface Launch {
   readonly source: Source
   readonly timing: LaunchTiming
+  /** Installed packages. @default none */
+  readonly packages?: readonly InstalledPackage[]
 }
 
 /** What a sandbox is made of. */
@@ -48,6 +51,8 @@ export interface SandboxMetrics {
 export interface SandboxInfo {
   readonly id: string
   readonly language: Language
+  /** Everything that was installed for `packages`, with the versions they were resolved to. */
+  readonly packages: readonly InstalledPackage[]
   readonly memoryMb: number
   readonly cpus: number
   readonly source: Source
@@ -191,6 +196,7 @@ export class Sandbox implements AsyncDisposable {
       metadata,
       source: this.#launch.source,
       createdAt: this.#createdAt,
+      packages: this.#launch.packages ?? [],
       launch: this.#launch.timing,
     }
   }

@@ -7,7 +7,7 @@ import { templateKey, type TemplateSpec } from './template-key.ts'
 import { Spares } from './spares.ts'
 import { TemplateTrust } from './template-trust.ts'
 import type { Template, TemplateStore } from './template-store.ts'
-import { type SpecSource, templateSpec } from './template-spec.ts'
+import { type SpecSource, templateSpec, type WarmUp } from './template-spec.ts'
 
 export interface LauncherOptions {
   readonly store: TemplateStore
@@ -21,9 +21,13 @@ export interface LaunchRequest {
   /** The VM to be launched; its memory is anonymous. */
   readonly plan: VmPlan
   readonly language: string
+  /** Modules of the layer's packages that the template has imported already. @default none */
+  readonly imports?: readonly string[] | undefined
   readonly identity: GuestIdentity
   /** Whoever wants to see the boot gets one. */
   readonly onBootLog: ((line: string) => void) | undefined
+  /** There will hardly be another of its kind: no template is looked for, or saved. */
+  readonly unique: boolean
   readonly signal: AbortSignal
   /** Milliseconds to wait for room on this host. */
   readonly admissionTimeoutMs: number
@@ -64,7 +68,7 @@ interface Build {
 }
 
 /** Of what a template is to be built, and how long whoever announces it would wait for room. */
-type BuildRequest = Pick<LaunchRequest, 'plan' | 'language' | 'admissionTimeoutMs'>
+type BuildRequest = Pick<LaunchRequest, 'plan' | 'language' | 'imports' | 'admissionTimeoutMs'>
 
 /** Restores of a template after which its next one is prepared for: who has come twice may come again. */
 const USES_BEFORE_SPARE = 2
@@ -129,9 +133,17 @@ export class Launcher {
   }
 
   /** The template for such VMs, built now if there is none. Undefined when it could not be kept (told in the log). */
-  async bake(plan: VmPlan, language: string, signal: AbortSignal): Promise<Template | undefined> {
+  async bake(plan: VmPlan, { language, imports }: WarmUp, signal: AbortSignal): Promise<Template | undefined> {
     const admissionTimeoutMs = BUILD_ADMISSION_TIMEOUT_MS.most
-    const { template, build } = await this.#look({ plan, language, signal, onBootLog: undefined, admissionTimeoutMs })
+    const { template, build } = await this.#look({
+      plan,
+      language,
+      imports,
+      signal,
+      onBootLog: undefined,
+      unique: false,
+      admissionTimeoutMs,
+    })
     build?.begin()
     return template ?? (build === undefined ? undefined : await untilAborted(build.done, signal))
   }
@@ -168,10 +180,10 @@ export class Launcher {
 
   /** The template, waited for if it is being built; or the announcement that the caller will have one built. */
   async #look(
-    request: BuildRequest & Pick<LaunchRequest, 'onBootLog' | 'signal'>,
+    request: BuildRequest & Pick<LaunchRequest, 'onBootLog' | 'unique' | 'signal'>,
   ): Promise<{ readonly template?: Template | undefined; readonly build?: Build }> {
-    if (request.onBootLog !== undefined) return {}
-    const spec = templateSpec(this.#origin, request.plan, request.language)
+    if (request.onBootLog !== undefined || request.unique) return {}
+    const spec = templateSpec(this.#origin, request.plan, request)
     const key = templateKey(spec)
     const under = this.#builds.get(key)
     if (under !== undefined) return { template: await untilAborted(under.done, request.signal) }
@@ -331,7 +343,7 @@ export class Launcher {
   }
 
   async #build(spec: TemplateSpec, request: BuildRequest): Promise<Template | undefined> {
-    const { plan, language, admissionTimeoutMs } = request
+    const { plan, language, imports, admissionTimeoutMs } = request
     const signal = this.#closing.signal
     const { most, least } = BUILD_ADMISSION_TIMEOUT_MS
     const timeoutMs = Math.min(most, Math.max(least, admissionTimeoutMs))
@@ -340,7 +352,7 @@ export class Launcher {
       async (files) => {
         const reservation = await this.#admit(plan, { signal, timeoutMs })
         try {
-          return await buildTemplate(plan, files, { language, signal, logger: this.#logger })
+          return await buildTemplate(plan, files, { language, imports, signal, logger: this.#logger })
         } finally {
           reservation.release()
         }

@@ -1,21 +1,26 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { throwIfAborted } from '../base/index.ts'
-import { type HostPaths, readBootId, type TemplatePaths } from '../host/index.ts'
-import { digestMemory } from './memory-digest.ts'
 import {
   allocatedBytesOf,
+  fileIdentity,
+  type HostPaths,
+  readBootId,
+  removeDirectory,
+  type TemplatePaths,
+  writeStamp,
+} from '../host/index.ts'
+import { digestMemory } from './memory-digest.ts'
+import {
   filesToFill,
   makeWorkDirectory,
-  publishDirectory,
-  removeDirectory,
   sealFile,
+  templateEntries,
   type TemplateFacts,
   type TemplateFiles,
 } from './template-files.ts'
 import { LAYOUT_FORMAT, type TemplateSpec } from './template-key.ts'
 import { renderTemplateManifest, type TemplateManifest } from './template-manifest.ts'
-import { fileIdentity, writeStamp } from './template-stamp.ts'
 
 export interface MakeTemplateRequest {
   readonly spec: TemplateSpec
@@ -41,7 +46,7 @@ export async function makeTemplate(paths: HostPaths, request: MakeTemplateReques
     await writeFile(work.bootLog, facts.bootLog, { mode: 0o600 })
     await writeFile(work.manifest, renderTemplateManifest(manifest), { mode: 0o444, flush: true })
     throwIfAborted(signal)
-    await publishDirectory(paths, key, work)
+    await templateEntries(paths).publish(key, work.directory)
     return manifest
   } finally {
     // After it was published there is nothing here any more.

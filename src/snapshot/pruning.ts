@@ -1,4 +1,4 @@
-import { chooseEvictions } from './eviction.ts'
+import { chooseEvictions } from '../host/index.ts'
 import type { TemplateSummary } from './template-list.ts'
 
 /** What a person asks to have removed. */
@@ -6,7 +6,12 @@ export type PruneRule =
   /** All of them. */
   | { readonly kind: 'all' }
   /** Those that VMs of these images cannot be resumed from; without an image, none. */
-  | { readonly kind: 'other-images'; readonly imageIds: readonly string[] }
+  | {
+      readonly kind: 'other-images'
+      readonly imageIds: readonly string[]
+      /** Digests of the layers that there are: a template with another one goes, too. @default any layer may be there */
+      readonly layers?: readonly string[]
+    }
   /** Those not used for so long, and then those used least recently until the rest fits; either may be left out. */
   | { readonly kind: 'bounds'; readonly unusedForMs?: number; readonly limitBytes?: number }
 
@@ -17,7 +22,8 @@ export function chooseForPruning<
   const goes = (template: T): boolean => {
     if (template.useless || rule.kind === 'all') return true
     if (rule.kind === 'other-images') {
-      const imageId = template.manifest?.spec.imageId
+      const { imageId, layer } = template.manifest?.spec ?? {}
+      if (layer !== undefined && rule.layers?.includes(layer) === false) return true
       return rule.imageIds.length > 0 && (imageId === undefined || !rule.imageIds.includes(imageId))
     }
     return rule.unusedForMs !== undefined && now - template.lastUsedAt >= rule.unusedForMs

@@ -2,11 +2,13 @@ import { type Logger, throwIfAborted } from '../base/index.ts'
 import { type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm } from '../vm/index.ts'
 import type { TemplateFacts, TemplateFiles } from './template-files.ts'
-import { WARM_COMMAND, warmUpPrograms } from './warm-up.ts'
-import { warmCommand, warmVm } from './warm-vm.ts'
+import { importProgram, WARM_COMMAND, warmUpPrograms } from './warm-up.ts'
+import { importPackages, warmCommand, warmVm } from './warm-vm.ts'
 
 export interface BuildTemplateOptions {
   readonly language: string
+  /** Modules of a layer's packages that are imported ahead. @default none */
+  readonly imports?: readonly string[] | undefined
   readonly signal: AbortSignal
   readonly logger: Logger
 }
@@ -38,6 +40,9 @@ export async function buildTemplate(
   try {
     throwIfAborted(signal)
     await warmCommand(vm, WARM_COMMAND)
+    // First: where a package ends the interpreter, what follows gets a fresh one.
+    const importing = importProgram(language, options.imports ?? [])
+    if (importing !== undefined) await importPackages(vm, language, importing)
     for (const program of warmUpPrograms(language)) await warmVm(vm, language, program)
     // Rehearsed: what a resumed VM does first then finds its pages in memory.
     await vm.adopt(IDENTITY, signal)

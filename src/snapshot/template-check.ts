@@ -1,11 +1,17 @@
 import { createHash } from 'node:crypto'
 import { lstat, readFile } from 'node:fs/promises'
 import { AbortedError, errnoOf } from '../base/index.ts'
-import { readBootId, type TemplatePaths } from '../host/index.ts'
+import {
+  allocatedBytesOf,
+  directoryInode,
+  fileIdentity,
+  hasStamp,
+  readBootId,
+  type TemplatePaths,
+  writeStamp,
+} from '../host/index.ts'
 import { digestMemory } from './memory-digest.ts'
-import { allocatedBytesOf, directoryInode } from './template-files.ts'
 import { parseTemplateManifest, type TemplateManifest } from './template-manifest.ts'
-import { fileIdentity, hasStamp, writeStamp } from './template-stamp.ts'
 
 export type TemplateVerdict =
   | { readonly kind: 'good'; readonly manifest: TemplateManifest; readonly digested: boolean }

@@ -9,6 +9,8 @@ export interface TemplateSpec {
   readonly format: number
   /** Stands for the content of kernel, initramfs (agent and REPLs), root file system and runtime tree. */
   readonly imageId: string
+  /** Digest of the disk with installed packages. */
+  readonly layer?: string | undefined
   /** Stands for the QEMU binary. */
   readonly program: string
   /** What the guest has seen of the host: under KVM its processor and kernel, under TCG the rate of its clock. */
@@ -33,6 +35,7 @@ export function templateKey(spec: TemplateSpec): string {
     LAYOUT_FORMAT,
     spec.format,
     spec.imageId,
+    spec.layer ?? null,
     spec.program,
     spec.host ?? null,
     spec.accelerator,

@@ -1,7 +1,6 @@
 import { lstat, readFile } from 'node:fs/promises'
-import { type HostPaths, templatePaths } from '../host/index.ts'
-import type { EvictionCandidate } from './eviction.ts'
-import { allocatedBytes, listTemplateKeys } from './template-files.ts'
+import { allocatedBytes, type EvictionCandidate, type HostPaths, templatePaths } from '../host/index.ts'
+import { templateEntries } from './template-files.ts'
 import { parseTemplateManifest, type TemplateManifest } from './template-manifest.ts'
 
 /** A template of the cache as seen from outside: nothing of it was digested. */
@@ -14,7 +13,7 @@ export interface TemplateSummary extends EvictionCandidate {
 
 /** All templates of the cache, the one used last first. */
 export async function listTemplates(paths: HostPaths): Promise<readonly TemplateSummary[]> {
-  const keys = await listTemplateKeys(paths)
+  const keys = await templateEntries(paths).keys()
   const found = await Promise.all(keys.map(async (key) => await summarize(paths, key)))
   return found
     .filter((summary) => summary !== undefined)

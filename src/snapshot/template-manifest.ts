@@ -7,6 +7,7 @@ const size = z.int().nonnegative()
 const specSchema = z.strictObject({
   format: z.int(),
   imageId: z.string(),
+  layer: z.string().optional(),
   program: z.string(),
   host: z.string().optional(),
   accelerator: z.enum(['kvm', 'tcg']),
@@ -63,8 +64,9 @@ export function parseTemplateManifest(text: string, key: string): TemplateManife
   const manifest = parsed.data
   if (manifest.key !== key) return { ok: false, reason: `its manifest is that of another template, ${manifest.key}` }
   // The key is made of the spec: a manifest that was changed in either does not agree with itself any more.
-  const { host, ...rest } = manifest.spec
-  if (templateKey({ ...rest, host }) !== key) return { ok: false, reason: 'its manifest describes another template' }
+  const { host, layer, ...rest } = manifest.spec
+  if (templateKey({ ...rest, host, layer }) !== key)
+    return { ok: false, reason: 'its manifest describes another template' }
   return { ok: true, manifest }
 }
 

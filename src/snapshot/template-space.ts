@@ -1,7 +1,6 @@
 import { errnoOf, type Logger } from '../base/index.ts'
-import { freeDiskBytes, type HostPaths } from '../host/index.ts'
-import { chooseEvictions, inOrderOfEviction } from './eviction.ts'
-import { removeTemplate } from './template-files.ts'
+import { chooseEvictions, freeDiskBytes, type HostPaths, inOrderOfEviction } from '../host/index.ts'
+import { templateEntries } from './template-files.ts'
 import { listTemplates, type TemplateSummary } from './template-list.ts'
 
 export interface TemplateSpaceOptions {
@@ -103,7 +102,7 @@ export class TemplateSpace {
 
   async #evict(template: TemplateSummary, reason: string): Promise<number> {
     try {
-      const bytes = (await removeTemplate(this.#paths, template.key)) ?? 0
+      const bytes = (await templateEntries(this.#paths).remove(template.key)) ?? 0
       this.#logger.info('a template was evicted', { template: template.key, reason, mb: megabytes(bytes) })
       return bytes
     } catch (error) {

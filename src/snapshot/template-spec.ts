@@ -1,6 +1,6 @@
 import { type Accelerator, templateArguments, type VmPlan } from '../qemu/index.ts'
 import type { TemplateSpec } from './template-key.ts'
-import { WARM_COMMAND, warmUpPrograms } from './warm-up.ts'
+import { importProgram, WARM_COMMAND, warmUpPrograms } from './warm-up.ts'
 
 /** Raised when what a template holds changes its meaning without any of its parts changing. */
 export const TEMPLATE_FORMAT = 1
@@ -16,14 +16,25 @@ export interface SpecSource {
   readonly host: string | undefined
 }
 
+/** How the interpreter of a template is warmed. */
+export interface WarmUp {
+  readonly language: string
+  /** Modules of a layer's packages that are imported ahead. @default none */
+  readonly imports?: readonly string[] | undefined
+}
+
 /** Everything that shapes the template of such a VM. Pure. */
-export function templateSpec(source: SpecSource, plan: VmPlan, language: string): TemplateSpec {
+export function templateSpec(source: SpecSource, plan: VmPlan, { language, imports = [] }: WarmUp): TemplateSpec {
+  const importing = importProgram(language, imports)
   return {
     format: TEMPLATE_FORMAT,
     ...source,
+    layer: plan.layer?.digest,
     argv: templateArguments(plan),
     language,
-    warmUp: [...warmUpPrograms(language), ...WARM_COMMAND].join('\n\n'),
+    warmUp: [...(importing === undefined ? [] : [importing]), ...warmUpPrograms(language), ...WARM_COMMAND].join(
+      '\n\n',
+    ),
     memoryMb: plan.memoryMb,
     cpus: plan.cpus,
   }

@@ -1,24 +1,24 @@
 import { readFile, utimes } from 'node:fs/promises'
-import { AbortedError, errnoOf, type Logger, throwIfAborted, untilAborted } from '../base/index.ts'
-import { FileLock, type HostPaths, templateLockFile, type TemplatePaths, templatePaths } from '../host/index.ts'
-import { expectedBytes } from './eviction.ts'
-import { MakeError, makeTemplate } from './make-template.ts'
-import { readAhead } from './memory-digest.ts'
-import { SharedWork } from './shared-work.ts'
-import { checkTemplate } from './template-check.ts'
+import { AbortedError, errnoOf, type Logger, SharedWork, throwIfAborted, untilAborted } from '../base/index.ts'
 import {
   directoryInode,
-  makeTemplatesDirectory,
-  removeTemplate,
-  sweepWorkDirectories,
-  type TemplateFacts,
-  type TemplateFiles,
-} from './template-files.ts'
+  type EntryDirectory,
+  fileIdentity,
+  FileLock,
+  type HostPaths,
+  templateLockFile,
+  type TemplatePaths,
+  templatePaths,
+} from '../host/index.ts'
+import { expectedBytes } from './expected-bytes.ts'
+import { MakeError, makeTemplate } from './make-template.ts'
+import { readAhead } from './memory-digest.ts'
+import { checkTemplate } from './template-check.ts'
+import { templateEntries, type TemplateFacts, type TemplateFiles } from './template-files.ts'
 import { templateKey, type TemplateSpec } from './template-key.ts'
 import { listTemplates, type TemplateSummary } from './template-list.ts'
 import { renderTemplateManifest, type TemplateManifest } from './template-manifest.ts'
 import { NoRoomError, TemplateSpace } from './template-space.ts'
-import { fileIdentity } from './template-stamp.ts'
 
 /** A published template. Its files are never written again; they may be unlinked while VMs use them. */
 export interface Template {
@@ -59,6 +59,7 @@ export class TemplateStore {
   readonly keepsTemplates: boolean
   readonly #paths: HostPaths
   readonly #logger: Logger
+  readonly #entries: EntryDirectory
   readonly #space: TemplateSpace
   readonly #known = new Map<string, Known>()
   readonly #looks = new Map<string, SharedWork<Template | undefined>>()
@@ -70,6 +71,7 @@ export class TemplateStore {
 
   constructor(options: TemplateStoreOptions) {
     this.#paths = options.paths
+    this.#entries = templateEntries(options.paths)
     this.#logger = options.logger
     this.keepsTemplates = options.limitBytes > 0
     this.#space = new TemplateSpace(options)
@@ -142,7 +144,7 @@ export class TemplateStore {
       if (inode === undefined) return
       const now = await readFile(templatePaths(this.#paths, key).manifest, 'utf8').catch(() => undefined)
       if (now !== undefined && now !== renderTemplateManifest(template.manifest)) return
-      await removeTemplate(this.#paths, key, inode)
+      await this.#entries.remove(key, inode)
     } catch (error) {
       this.#tellOnce('remove', 'a template cannot be removed', error, key)
     }
@@ -174,10 +176,10 @@ export class TemplateStore {
   async prune(
     choose: (templates: readonly TemplateSummary[]) => readonly TemplateSummary[],
   ): Promise<{ readonly removed: readonly TemplateSummary[]; readonly freedBytes: number }> {
-    let { bytes: freedBytes } = await sweepWorkDirectories(this.#paths)
+    let { bytes: freedBytes } = await this.#entries.sweep()
     const removed: TemplateSummary[] = []
     for (const template of choose(await this.list())) {
-      const bytes = await removeTemplate(this.#paths, template.key)
+      const bytes = await this.#entries.remove(template.key)
       if (bytes === undefined) continue
       removed.push(template)
       freedBytes += bytes
@@ -218,7 +220,7 @@ export class TemplateStore {
     }
     this.#told.add(mark)
     try {
-      await removeTemplate(this.#paths, key, damage.inode)
+      await this.#entries.remove(key, damage.inode)
     } catch (error) {
       this.#tellOnce('remove', 'a template cannot be removed', error, key)
     }
@@ -237,7 +239,7 @@ export class TemplateStore {
     signal: AbortSignal,
   ): Promise<Template | undefined> {
     try {
-      await makeTemplatesDirectory(this.#paths)
+      await this.#entries.make()
       await using _lock = await FileLock.acquire(templateLockFile(this.#paths, key), {
         timeoutMs: LOCK_TIMEOUT_MS,
         onTimeout: () => new Error(`another process has been building for ${LOCK_TIMEOUT_MS / 1000} s`),
@@ -288,7 +290,7 @@ export class TemplateStore {
 
   // What cannot be swept is in nobody's way.
   async #sweep(ownKey: string): Promise<void> {
-    const swept = await sweepWorkDirectories(this.#paths, ownKey).catch(() => undefined)
+    const swept = await this.#entries.sweep(ownKey).catch(() => undefined)
     if (swept === undefined || swept.directories === 0) return
     this.#logger.info('what dead builders of templates had left was removed', swept)
   }

@@ -9,6 +9,24 @@ export function warmUpPrograms(language: string): readonly string[] {
   return [program, firstProgram(language)]
 }
 
+/**
+ * The program that imports packages of a layer before its template is saved. It never fails: what cannot be imported says so to
+ * whoever imports it. Undefined for a language whose packages are not imported ahead (docs/decisions/0017-packages.md).
+ */
+export function importProgram(language: string, imports: readonly string[]): string | undefined {
+  if (language !== 'python' || imports.length === 0) return undefined
+  return [
+    'exec("""',
+    'import importlib',
+    `for name in ${JSON.stringify(imports)}:`,
+    '    try:',
+    '        importlib.import_module(name)',
+    '    except BaseException:',
+    '        pass',
+    '""", {})',
+  ].join('\n')
+}
+
 /** A first run: what a VM of a pool does before it counts as ready. Short, because all that it touches stays in memory. */
 export function firstProgram(language: string): string {
   const program = FIRST_PROGRAMS[language]

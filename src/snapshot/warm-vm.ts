@@ -1,6 +1,6 @@
 import { BootError } from '../base/index.ts'
 import type { Exchange } from '../channel/index.ts'
-import { type ExecEnd, execProgram, runCode, STREAMS, type Vm } from '../vm/index.ts'
+import { type ExecEnd, execProgram, runCode, type RunRequest, STREAMS, type Vm } from '../vm/index.ts'
 
 /** Milliseconds for a warm-up program; it takes a second under emulation. */
 const WARM_UP_TIMEOUT_MS = 60_000
@@ -27,19 +27,24 @@ export async function warmVm(
   code: string,
   answerTimeoutMs: number = ANSWER_TIMEOUT_MS,
 ): Promise<void> {
-  const request = {
-    language,
-    context: CONTEXT,
-    code,
-    env: {},
-    timeoutMs: WARM_UP_TIMEOUT_MS,
-    stdoutLimit: OUTPUT_LIMIT,
-    stderrLimit: OUTPUT_LIMIT,
-  }
-  const exchange = runCode(vm.channel, request, () => undefined)
+  const exchange = runCode(vm.channel, requestOf(language, code), () => undefined)
   const { end, stderr } = await outcomeOf(vm, exchange, answerTimeoutMs)
   if (end.exitCode === 0 && end.state === 'kept') return
   throw warmUpError(vm, `program of ${language}`, end, stderr)
+}
+
+/** Milliseconds for the imports of a layer's packages: the large ones take a minute under emulation. */
+const IMPORT_TIMEOUT_MS = 180_000
+
+/**
+ * Imports packages in a VM that serves nobody yet. However that ends, the interpreter can go on: where a package has ended it,
+ * the next program gets a fresh one.
+ * @throws whatever ended the VM
+ */
+export async function importPackages(vm: Vm, language: string, code: string): Promise<void> {
+  const request = { ...requestOf(language, code), timeoutMs: IMPORT_TIMEOUT_MS }
+  const exchange = runCode(vm.channel, request, () => undefined)
+  await outcomeOf(vm, exchange, IMPORT_TIMEOUT_MS + ANSWER_TIMEOUT_MS)
 }
 
 /**
@@ -52,6 +57,18 @@ export async function warmCommand(vm: Vm, argv: readonly string[]): Promise<void
   exchange.writable(STREAMS.stdin).end()
   const { end, stderr } = await outcomeOf(vm, exchange, ANSWER_TIMEOUT_MS)
   if (end.exitCode !== 0) throw warmUpError(vm, `command ${argv[0] ?? ''}`, end, stderr)
+}
+
+function requestOf(language: string, code: string): RunRequest {
+  return {
+    language,
+    context: CONTEXT,
+    code,
+    env: {},
+    timeoutMs: WARM_UP_TIMEOUT_MS,
+    stdoutLimit: OUTPUT_LIMIT,
+    stderrLimit: OUTPUT_LIMIT,
+  }
 }
 
 async function outcomeOf<E extends ExecEnd>(

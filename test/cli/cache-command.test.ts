@@ -2,8 +2,11 @@ import { execFile } from 'node:child_process'
 import { readdir, rm, utimes } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { templatePaths } from '../../src/host/index.ts'
+import { createLogger } from '../../src/base/index.ts'
+import { layerPaths, templatePaths } from '../../src/host/index.ts'
+import { layerKey, LayerStore } from '../../src/layer/index.ts'
 import { templateKey } from '../../src/snapshot/index.ts'
+import { layerSpec, makeDisk, WAIT } from '../layer/made-layers.ts'
 import { fill, makeCache, SIGNAL, spec, type TestCache } from '../snapshot/made-templates.ts'
 
 // The built command line over real templates of a cache of its own; no VM is started.
@@ -65,6 +68,7 @@ describe('sbx cache ls', () => {
     const list: { language: string }[] = JSON.parse(stdout)
     expect(list.map(({ language }) => language)).toEqual(LANGUAGES)
     expect(list[0]).toEqual({
+      kind: 'template',
       key: keyOf('python'),
       directory: templatePaths(cache.paths, keyOf('python')).directory,
       language: 'python',
@@ -136,6 +140,59 @@ describe('sbx cache prune', () => {
       stdout: '0 templates removed, 0 kB freed.\n',
       stderr: '',
     })
+  })
+})
+
+describe('layers', () => {
+  const packages = [
+    { name: 'NumPy', version: '2.5.5' },
+    { name: 'pandas', version: '2.2.3' },
+    { name: 'pytz', version: '2026.6' },
+  ]
+  const pandas = layerSpec({ packages: ['numpy>=2', 'pandas==2.2.3'] })
+
+  async function makeLayers(cache: TestCache): Promise<void> {
+    const logger = createLogger('silent')
+    const store = new LayerStore({ paths: cache.paths, limitBytes: 2 ** 40, logger })
+    await store.build(pandas, async (work) => ({ ...(await makeDisk('a')(work)), packages }), WAIT)
+    const zod = layerSpec({ language: 'javascript', packages: ['@scope/zod@^4'] })
+    const { key } = await store.build(zod, makeDisk('b'), WAIT)
+    const usedAt = Date.now() / 1000 - 2.5 * 86_400
+    await utimes(layerPaths(cache.paths, key).manifest, usedAt, usedAt)
+  }
+
+  it('are listed with what was asked for and the versions that it became', async () => {
+    await using cache = await makeCache()
+    await makeLayers(cache)
+    const lines = (await sbx(cache, 'cache', 'ls')).stdout.trimEnd().split('\n')
+    expect(lines[0]).toMatch(/LAYER +LANGUAGE +PACKAGES +SIZE +MADE +USED$/)
+    expect(lines[1]).toMatch(/^ +[0-9a-f]{12} +python +numpy 2\.5\.5, pandas 2\.2\.3 \+1 +\d+ kB +now +now$/)
+    expect(lines[2]).toMatch(/javascript +@scope\/zod@\^4 +\d+ kB +now +2 d ago$/)
+    const [first, ...more] = JSON.parse((await sbx(cache, 'cache', 'ls', '--json')).stdout)
+    expect(more).toHaveLength(1)
+    expect(first).toMatchObject({ kind: 'layer', key: layerKey(pandas), specs: pandas.packages, packages })
+  })
+
+  it.each([
+    ['stay, where no image says otherwise', [], 2],
+    ['go when they were not used for so long', ['--older-than', '1d'], 1],
+    ['go when they take too much', ['--limit-mb', '0'], 0],
+    ['go with all else', ['--all'], 0],
+  ] as const)('%s', async (_what, options, left) => {
+    await using cache = await makeCache()
+    await makeLayers(cache)
+    const { stdout } = await sbx(cache, 'cache', 'prune', ...options)
+    expect(await readdir(cache.paths.layers)).toHaveLength(left)
+    if (left < 2) expect(stdout).toMatch(/^0 templates and \d layers? removed, \d+ kB freed\.$/m)
+  })
+
+  it('take the templates along that were saved with them', async () => {
+    await using cache = await makeCache()
+    await cache.store().build(spec({ layer: 'a'.repeat(64) }), fill('a'), { signal: SIGNAL })
+    await cache.store().build(spec(), fill('b'), { signal: SIGNAL })
+    expect((await sbx(cache, 'cache', 'ls')).stdout).toContain('python +packages')
+    expect((await sbx(cache, 'cache', 'prune')).stdout).toMatch(/^1 template removed/m)
+    expect(await present(cache)).toEqual([templateKey(spec())])
   })
 })
 

@@ -12,10 +12,11 @@ import { repositoryFiles, ROOT } from './repository.ts'
 const LAYERS: readonly (readonly string[])[] = [
   ['cli'],
   ['scheduler'],
+  ['packages'],
   ['sandbox', 'pool'],
   ['snapshot'],
   ['vm'],
-  ['qemu', 'channel', 'network', 'image', 'admission', 'remote'],
+  ['qemu', 'channel', 'network', 'image', 'layer', 'admission', 'remote'],
   ['host'],
   ['base'],
 ]

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createLogger } from '../../dist/base/index.js'
 import { resolvePaths } from '../../dist/host/index.js'
+import { LayerStore } from '../../dist/layer/index.js'
 import { TemplateStore } from '../../dist/snapshot/index.js'
 
 const { directory, limitBytes = 2 ** 40, steps } = JSON.parse(process.argv[2])
@@ -12,6 +13,7 @@ const paths = resolvePaths({}, { cacheDir: join(directory, 'cache'), runtimeDir:
 const lines = []
 const logger = createLogger('debug', (line) => lines.push(line))
 const store = new TemplateStore({ paths, limitBytes, logger })
+const layers = new LayerStore({ paths, limitBytes, logger })
 const orders = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const signal = new AbortController().signal
 const MIB = 2 ** 20
@@ -53,6 +55,27 @@ async function build(step) {
   return { key: template?.key, made: made.count }
 }
 
+/** Makes a layer of `mib` MiB. */
+async function buildLayer(step) {
+  let made = 0
+  const make = async ({ disk, room }) => {
+    made += 1
+    if (step.wait) {
+      process.stdout.write('making\n')
+      await orders.next()
+    }
+    await room(step.mib * MIB)
+    await writeFile(disk, Buffer.alloc(step.mib * MIB, 1))
+    return { packages: [], modules: [] }
+  }
+  try {
+    const { key } = await layers.build(step.spec, make, { signal, lockTimeoutMs: 60_000 })
+    return { key, made }
+  } catch (error) {
+    return { made, error: `${error.code}: ${error.message}` }
+  }
+}
+
 /** Builds one template from the beginning to the end while another one is being made. */
 async function buildBeside(step) {
   const [begun, waiting] = [gate(), gate()]
@@ -75,6 +98,7 @@ async function buildBeside(step) {
 const actions = {
   build,
   buildBeside,
+  buildLayer,
   open: async (step) => ({ key: (await store.open(step.key))?.key }),
   /** Leaves so many MiB free on the file system. */
   fillDisk: async (step) => {
@@ -88,7 +112,8 @@ const actions = {
 for (const step of steps) {
   lines.length = 0
   const result = await actions[step.do](step)
-  const keys = (await store.list()).map(({ key }) => key).sort()
+  const kept = [...(await store.list()), ...(await layers.list())]
+  const keys = kept.map(({ key }) => key).sort()
   process.stdout.write(`${JSON.stringify({ ...result, keys, lines: lines.filter((line) => !/DEBUG the template takes/.test(line)) })}\n`)
 }
 process.stdin.destroy()

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { findInPath } from '../../src/host/index.ts'
+import type { LayerSpec } from '../../src/layer/index.ts'
 import type { TemplateSpec } from '../../src/snapshot/index.ts'
 
 const CHILD = fileURLToPath(new URL('./store-child.mjs', import.meta.url))
@@ -16,6 +17,7 @@ export type Step =
     }
   /** Builds `spec` while `other` is being made. */
   | { readonly do: 'buildBeside'; readonly spec: TemplateSpec; readonly other: TemplateSpec }
+  | { readonly do: 'buildLayer'; readonly spec: LayerSpec; readonly mib: number; readonly wait?: boolean }
   | { readonly do: 'open'; readonly key: string }
   | { readonly do: 'fillDisk'; readonly freeMib: number }
 
@@ -24,6 +26,8 @@ export interface StepResult {
   readonly key?: string
   readonly other?: string
   readonly made?: number
+  /** Of a layer that could not be made. */
+  readonly error?: string
   readonly keys: readonly string[]
   readonly lines: readonly string[]
 }

@@ -4,6 +4,7 @@
 pub mod confine;
 mod devices;
 mod dumpable;
+mod layer;
 mod mounts;
 pub mod names;
 mod swap;
@@ -75,6 +76,9 @@ pub fn boot() -> Result<Booted, StepError> {
     }
     let memory_bytes = memory_bytes();
     phase("root", || mounts::root(&devices::disk(&switches.root_serial)?))?;
+    if let Some(serial) = &switches.layer_serial {
+        phase("layer", || layer::add(&devices::disk(serial)?))?;
+    }
     phase("swap", || swap::enable(memory_bytes))?;
     let port = phase("port", open_port)?;
     let tun = rustix::fs::open("/dev/net/tun", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())

@@ -13,6 +13,10 @@ SEED_LENGTH = 32
 
 _seed_twister = Random.seed
 
+# Generators that modules have made for themselves, and how many modules there were when they were looked for.
+_generators = ()
+_modules_searched = 0
+
 
 def set_for_good(entries):
     """Entries of the sandbox, in the order in which they came."""
@@ -69,6 +73,62 @@ def reseed(seed):
                 renew(module, seed)
             except Exception:
                 pass  # User code has put something else in the module's place.
+    _renew_generators(int.from_bytes(seed, "little"))
+
+
+def _renew_generators(seed):
+    global _generators, _modules_searched
+    if len(modules) != _modules_searched:
+        _modules_searched = len(modules)
+        _generators = _find_generators()
+    for number, (generator, renew) in enumerate(_generators, 1):
+        try:
+            renew(generator, seed + number)
+        except Exception:
+            pass  # A class of the module's own, with ideas of its own.
+
+
+def _find_generators():
+    """Generators that modules made when they were imported, each with what reseeds it.
+
+    Looking through all objects takes long, so it is done only when modules were loaded since: what a template was warmed with
+    is searched when the resume is rehearsed before it is saved, and a clone finds the list.
+    """
+    import gc
+
+    kinds = [
+        (getattr(modules.get(module), name, None), renew)
+        for module, name, renew in (
+            ("random", "SystemRandom", None),
+            ("random", "Random", _renew_instance),
+            ("numpy.random", "RandomState", _renew_state),
+            ("numpy.random", "Generator", _renew_generator),
+        )
+    ]
+    kinds = [(kind, renew) for kind, renew in kinds if isinstance(kind, type)]
+    renewal_of = {}  # By class: there are few of those, and many objects.
+    found = []
+    for candidate in gc.get_objects():
+        of = type(candidate)  # isinstance would ask objects that answer with code of their own.
+        if of not in renewal_of:
+            renewal_of[of] = next((renew for kind, renew in kinds if kind in of.__mro__), None)
+        if renewal_of[of] is not None:
+            found.append((candidate, renewal_of[of]))
+    return tuple(found)
+
+
+def _renew_instance(instance, seed):
+    _seed_twister(instance, seed)
+    instance.gauss_next = None
+
+
+def _renew_state(state, seed):
+    state.seed([seed >> shift & 0xFFFFFFFF for shift in range(0, 256, 32)])
+
+
+def _renew_generator(generator, seed):
+    bits = generator.bit_generator
+    bits.state = type(bits)(seed).state
 
 
 def _renew_random(random, seed):

@@ -1,4 +1,4 @@
-import { untilAborted } from '../base/index.ts'
+import { untilAborted } from './deadline.ts'
 
 /** Work that several callers wait for. It is stopped when the last of them has aborted, not when the first has. */
 export class SharedWork<T> {

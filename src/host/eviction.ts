@@ -1,4 +1,4 @@
-/** What eviction knows of a template. */
+/** What eviction knows of an entry of the cache. */
 export interface EvictionCandidate {
   readonly key: string
   /** What the file system gave it. */
@@ -11,7 +11,7 @@ export interface EvictionCandidate {
 
 export interface EvictionOptions {
   readonly limitBytes: number
-  /** A template that stays in any case. */
+  /** An entry that stays in any case. */
   readonly keep?: string | undefined
 }
 
@@ -31,7 +31,7 @@ export function chooseEvictions<T extends EvictionCandidate>(
   return chosen
 }
 
-/** The order in which templates go. Pure; equal ones are ordered by key, so that all processes choose alike. */
+/** The order in which entries go. Pure; equal ones are ordered by key, so that all processes choose alike. */
 export function inOrderOfEviction<T extends EvictionCandidate>(candidates: readonly T[]): readonly T[] {
   return candidates.toSorted(
     (left, right) =>
@@ -39,19 +39,4 @@ export function inOrderOfEviction<T extends EvictionCandidate>(candidates: reado
       left.lastUsedAt - right.lastUsedAt ||
       (left.key < right.key ? -1 : 1),
   )
-}
-
-/** Bytes that the host's part of a guest takes before any of its own work: kernel, agent, interpreter and page cache. */
-const GUEST_BASE_BYTES = 192 * 2 ** 20
-
-/** The guest's kernel keeps 64 bytes for each page of 4 KiB; as much again for what else grows with memory. */
-const GUEST_SHARE = 1 / 32
-
-/**
- * Bytes to expect of a template before it is made. A saved guest has touched a fraction of its memory: measured, 44 MiB
- * (bash) to 112 MiB (JavaScript) of 256. This is an upper bound of what is likely, not of what is possible.
- */
-export function expectedBytes(memoryMb: number): number {
-  const memory = memoryMb * 2 ** 20
-  return Math.min(memory, GUEST_BASE_BYTES + memory * GUEST_SHARE)
 }

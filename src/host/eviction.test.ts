@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { chooseEvictions, type EvictionCandidate, expectedBytes, inOrderOfEviction } from './eviction.ts'
+import { chooseEvictions, type EvictionCandidate, inOrderOfEviction } from './eviction.ts'
 
 const candidate = fc.record({
   key: fc.stringMatching(/^[0-9a-f]{6}$/),
@@ -46,17 +46,6 @@ describe('chooseEvictions', () => {
             if (stays.useless === goes.useless) expect(goes.lastUsedAt).toBeLessThanOrEqual(stays.lastUsedAt)
           }
         }
-      }),
-    )
-  })
-})
-
-describe('expectedBytes', () => {
-  it('grows with the memory and never passes it', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 65_536 }), (memoryMb) => {
-        expect(expectedBytes(memoryMb)).toBeLessThanOrEqual(memoryMb * 2 ** 20)
-        expect(expectedBytes(memoryMb)).toBeLessThanOrEqual(expectedBytes(memoryMb + 1))
       }),
     )
   })

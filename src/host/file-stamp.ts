@@ -1,9 +1,9 @@
 import { lstat, readFile } from 'node:fs/promises'
-import { writeFileAtomic } from '../host/index.ts'
+import { writeFileAtomic } from './atomic-file.ts'
 
-/** Says that a RAM file was digested in full and found good, so that it need not be read again. */
-export interface TemplateStamp {
-  /** `fileIdentity` of the RAM file, taken before it was digested. */
+/** Says that a file was digested in full and found good, so that it need not be read again. */
+export interface FileStamp {
+  /** `fileIdentity` of the file, taken before it was digested. */
   readonly identity: string
   /** The digest that it was found to have. */
   readonly sha256: string
@@ -22,18 +22,18 @@ export async function fileIdentity(path: string): Promise<string> {
   return [status.ino, status.size, status.mtimeNs, status.ctimeNs].join(':')
 }
 
-/** Whether the file holds this very stamp. Whatever else stands there, the RAM file is then digested. */
-export async function hasStamp(path: string, stamp: TemplateStamp): Promise<boolean> {
+/** Whether the file holds this very stamp. Whatever else stands there, the file is then digested. */
+export async function hasStamp(path: string, stamp: FileStamp): Promise<boolean> {
   return await readFile(path, 'utf8').then(
     (text) => text === renderStamp(stamp),
     () => false,
   )
 }
 
-export async function writeStamp(path: string, stamp: TemplateStamp): Promise<void> {
+export async function writeStamp(path: string, stamp: FileStamp): Promise<void> {
   await writeFileAtomic(path, renderStamp(stamp), { mode: 0o444 })
 }
 
-function renderStamp({ identity, sha256, bootId }: TemplateStamp): string {
+function renderStamp({ identity, sha256, bootId }: FileStamp): string {
   return `${JSON.stringify({ identity, sha256, bootId })}\n`
 }
