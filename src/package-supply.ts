@@ -6,8 +6,10 @@ import { HOST_LOOPBACK_NAME, judgeTarget, parseNetworkPolicy } from './network/i
 import {
   type IndexAccess,
   type IndexHost,
+  indexRules,
   isLoopback,
   PackageLayers,
+  type ResolvedHost,
   type ResolvedPackagesOptions,
   type StartInstallingVm,
   withHost,
@@ -28,30 +30,29 @@ export function openPackageLayers(options: PackageSupplyOptions): PackageLayers 
   return new PackageLayers({ ...options, env: process.env, rulesFor, asGuestKnows })
 }
 
-/** Rules for hosts that the user's own configuration names, or that an index names which it names. */
-async function rulesFor(hosts: readonly IndexHost[]): Promise<readonly string[]> {
-  const rules = await Promise.all(hosts.map(async (host) => await rulesOf(host)))
-  return [...new Set(rules.flat())]
+async function rulesFor(indexes: readonly IndexHost[], files: readonly IndexHost[]): Promise<readonly string[]> {
+  const resolved = async (hosts: readonly IndexHost[]): Promise<readonly ResolvedHost[]> =>
+    await Promise.all(hosts.map(async (host) => ({ ...host, addresses: await addressesOf(host) })))
+  return indexRules({
+    indexes: await resolved(indexes),
+    files: await resolved(files),
+    isPublic,
+    loopbackName: HOST_LOOPBACK_NAME,
+  })
 }
 
-async function rulesOf({ host, port }: IndexHost): Promise<readonly string[]> {
-  const rule = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
-  if (isIP(host) !== 0 || host === HOST_LOOPBACK_NAME) return [rule]
-  // An index of a company has a name with a private address. Whoever configured it meant that host and no other one there.
-  const addresses = await lookup(host, { all: true }).catch(() => [])
-  return [
-    rule,
-    ...addresses
-      .map(({ address }) => address)
-      .filter((address) => isPrivate(address, port))
-      .map((address) => `${isIP(address) === 6 ? `[${address}]` : address}:${port}`),
-  ]
+async function addressesOf({ host }: IndexHost): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host]
+  if (host === HOST_LOOPBACK_NAME) return []
+  // Where a proxy of the host resolves names nobody here may know it.
+  const answers = await lookup(host, { all: true }).catch(() => [])
+  return answers.map(({ address }) => address)
 }
 
-const PUBLIC = parseNetworkPolicy(true)
+const EVERYTHING_PUBLIC = parseNetworkPolicy(true)
 
-function isPrivate(realAddress: string, port: number): boolean {
-  return !judgeTarget(PUBLIC, { realAddress, port, names: [] }).allowed
+function isPublic(realAddress: string, port: number): boolean {
+  return judgeTarget(EVERYTHING_PUBLIC, { realAddress, port, names: [] }).allowed
 }
 
 /** An index on this machine: in the guest its loopback addresses are the guest's own. */

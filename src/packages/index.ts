@@ -1,5 +1,6 @@
 export type { IndexAccess } from './index-access.ts'
 export type { IndexHost } from './index-hosts.ts'
+export { indexRules, type ResolvedHost } from './index-rules.ts'
 export { isLoopback, withHost } from './index-url.ts'
 export type { InstallingVm, InstallingVmOptions, StartInstallingVm } from './installing-vm.ts'
 export { PackageLayers, type PackageLayersOptions } from './package-layers.ts'

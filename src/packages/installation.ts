@@ -21,8 +21,8 @@ export interface InstallationRequest {
   readonly language: PackageLanguage
   readonly specs: readonly string[]
   readonly access: IndexAccess
-  /** Rules of a network policy that reach these hosts and nothing else. */
-  readonly rulesFor: (hosts: readonly IndexHost[]) => Promise<readonly string[]>
+  /** Rules of a network policy that reach indexes and the hosts that their pages name, and nothing else. */
+  readonly rulesFor: (indexes: readonly IndexHost[], files: readonly IndexHost[]) => Promise<readonly string[]>
   /** The index as the guest knows it: this machine itself has another name there. */
   readonly asGuestKnows: (access: IndexAccess) => IndexAccess
   readonly redact: (text: string) => string
@@ -78,9 +78,9 @@ async function openIndexes(
   const access = request.asGuestKnows(request.access)
   const main = access.main ?? (await defaultIndex(vm, language, signal))
   const indexes = [main, ...access.further.map(({ index }) => index)]
-  await vm.allow(await rulesFor(indexes))
+  await vm.allow(await rulesFor(indexes, []))
   const files = await fileHosts(vm, { language, specs, access, main, signal })
-  await vm.allow(await rulesFor([...indexes, ...files]))
+  await vm.allow(await rulesFor(indexes, files))
   return installEnvironment(language, access, main)
 }
 

@@ -20,7 +20,7 @@ export interface PackageLayersOptions {
   /** Where the user's own settings of pip and npm are looked for. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly startVm: StartInstallingVm
-  readonly rulesFor: (hosts: readonly IndexHost[]) => Promise<readonly string[]>
+  readonly rulesFor: (indexes: readonly IndexHost[], files: readonly IndexHost[]) => Promise<readonly string[]>
   readonly asGuestKnows: (access: IndexAccess) => IndexAccess
   readonly logger: Logger
 }
