@@ -16,7 +16,7 @@ export interface LayerFetch {
   readonly signal: AbortSignal
 }
 
-/** Where hosts exchange layers. It is `RemoteCache` of src/remote, a neighbour, which the composition root hands in. */
+/** Where hosts exchange layers. Behind it is src/remote, a neighbour, which src/packages knows. */
 export interface LayerExchange {
   /** The layer of a key in the file, with this digest and size; undefined when there is none or it is not to be had. */
   fetch(key: string, how: LayerFetch): Promise<ExchangedLayer | undefined>

@@ -149,7 +149,11 @@ describe('a manifest nested deeper than programs recurse', () => {
             const answer = await forward()
             const body = Buffer.from(answer.body.toString().replace('"modules":[]', `"modules":${nest}`))
             expect(body.length).toBeGreaterThan(nest.length)
-            respond(response, { ...answer, headers: { ...answer.headers, 'content-length': String(body.length) }, body })
+            respond(response, {
+              ...answer,
+              headers: { ...answer.headers, 'content-length': String(body.length) },
+              body,
+            })
           }
         : undefined
     await using host = await sharingHost('nested')

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../../src/base/index.ts'
 import { type HostPaths, resolvePaths } from '../../src/host/index.ts'
-import { type LayerExchange, type LayerFacts, type LayerSpec, LayerStore, type LayerWork } from '../../src/layer/index.ts'
+import {
+  type LayerExchange,
+  type LayerFacts,
+  type LayerSpec,
+  LayerStore,
+  type LayerWork,
+} from '../../src/layer/index.ts'
 
 // Layers with real files whose content is made up: what is tested is their keeping, and no VM gets them.
 
