@@ -1,4 +1,3 @@
-import { TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
 import { dialTarget } from './connect/dial-target.ts'
 import { HOST_LOOPBACK_NAME } from './dns/host-name.ts'
@@ -15,6 +14,7 @@ import { judgeTarget, type TargetDecision } from './policy/judge-target.ts'
 import { judgeTls } from './policy/judge-tls.ts'
 import type { Decision, NetworkPolicy } from './policy/network-policy.ts'
 import { TLS_PORTS } from './policy/tls-ports.ts'
+import { resetSocket } from './reset-socket.ts'
 import { pumpToGuest, pumpToSocket } from './splice.ts'
 import type { ClientOpening } from './tls/client-hello.ts'
 
@@ -261,10 +261,4 @@ function askedOnce(source: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array>
       return await pending
     },
   }
-}
-
-/** With a RST where there is TCP to send one: the peer learns that this was no orderly end. */
-function resetSocket(socket: Socket): void {
-  if (socket instanceof TLSSocket) socket.destroy()
-  else socket.resetAndDestroy()
 }

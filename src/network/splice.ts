@@ -23,15 +23,22 @@ export async function pumpToSocket(
   { signal, onBytes }: PumpOptions,
 ): Promise<void> {
   let chunk = first
+  let written = Promise.resolve()
   for (;;) {
     if (chunk.byteLength > 0) {
       onBytes(chunk.byteLength)
-      if (!socket.write(chunk)) await untilAborted(drained(socket), signal)
+      const bytes = chunk
+      written = new Promise((resolve) => {
+        socket.write(bytes, () => resolve())
+      })
+      if (socket.writableNeedDrain) await untilAborted(drained(socket), signal)
     }
     const next = await untilAborted(source.next(), signal)
     if (next.done === true) break
     chunk = next.value
   }
+  // The end is not begun before all of it is with the system: until then the connection can still be reset.
+  await untilAborted(written, signal)
   await untilAborted(new Promise<void>((resolve) => socket.end(resolve)), signal)
 }
 

@@ -57,7 +57,8 @@ describe('a port of the guest on this host', () => {
     expect(port).toEqual({ guest: 8000, host: expect.any(Number), url: `http://127.0.0.1:${port?.host}` })
     const url = port?.url ?? ''
     // Nothing listens there yet: the connection is reset at once, and the sandbox is none the worse.
-    await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } })
+    // Not by fetch, which in Node 20 can miss a connection that ends the moment it stands.
+    expect(await endOf(connect(port?.host ?? 0, '127.0.0.1'))).toBe('ECONNRESET')
     await sandbox.files.write('index.html', 'from the guest')
     await serve(
       sandbox,
@@ -270,6 +271,20 @@ asyncio.run(main())`,
     expect(await isFree(host)).toBe(true)
     await expect(sandbox.ports.expose(8000)).rejects.toMatchObject({ code: 'SANDBOX_CLOSED' })
     expect(sandbox.ports.list()).toEqual([])
+  })
+
+  it('does not keep its sandbox from closing when a client that is sent something does not read', async () => {
+    const sandbox = await scheduler.create({ ports: [8000] })
+    await serve(sandbox, SPEAKS_FIRST)
+    const [{ host } = { host: 0 }] = sandbox.ports.list()
+    const socket = (await dial(host)).pause()
+    for (let before = -1; sandbox.metrics().ports.bytesSent !== before; ) {
+      before = sandbox.metrics().ports.bytesSent
+      await sandbox.commands.run('sleep 0.3')
+    }
+    await sandbox.close()
+    expect(await isFree(host)).toBe(true)
+    expect((await readAll(socket).catch(() => Buffer.alloc(0))).byteLength).toBeLessThan(MANY_BYTES / 2)
   })
 
   it('has at most 256 connections at a time', async () => {

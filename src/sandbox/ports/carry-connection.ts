@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { withDeadline } from '../../base/index.ts'
 import type { Channel, Exchange } from '../../channel/index.ts'
-import { pumpToGuest, pumpToSocket } from '../../network/index.ts'
+import { pumpToGuest, pumpToSocket, resetSocket } from '../../network/index.ts'
 import { DIAL_STREAMS, dialGuest } from '../../vm/index.ts'
 
 export interface CarryOptions {
@@ -51,7 +51,7 @@ export async function carryConnection(socket: Socket, options: CarryOptions): Pr
     ])
   } catch (error) {
     over.abort(error)
-    socket.resetAndDestroy()
+    resetSocket(socket)
     throw error
   }
 }

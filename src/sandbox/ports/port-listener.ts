@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { InvalidInputError } from '../../base/index.ts'
+import { resetSocket } from '../../network/index.ts'
 import type { ExposedPort, PortRequest } from './port-options.ts'
 
 /** Who does not run on this host reaches nothing: a sandbox's servers are the user's own affair. */
@@ -53,7 +54,7 @@ export class PortListener {
   async close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#server.close(() => resolve())
-      for (const socket of this.#sockets) socket.resetAndDestroy()
+      for (const socket of this.#sockets) resetSocket(socket)
     })
     await this.#closed
   }
@@ -64,7 +65,7 @@ export class PortListener {
     socket.on('error', () => undefined)
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    if (this.#take === undefined || this.#closed !== undefined) socket.resetAndDestroy()
+    if (this.#take === undefined || this.#closed !== undefined) resetSocket(socket)
     else this.#take(socket)
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { InvalidInputError, type Logger, throwIfAborted } from '../../base/index.ts'
+import { resetSocket } from '../../network/index.ts'
 import type { Vm } from '../../vm/index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { parseOptions, signal as signalSchema } from '../parse-options.ts'
@@ -137,7 +138,7 @@ export class Ports {
   async #carry(socket: Socket, guest: number): Promise<void> {
     if (this.#isClosed || this.#carried >= MAX_CONNECTIONS) {
       this.#connections.refused += 1
-      socket.resetAndDestroy()
+      resetSocket(socket)
       return
     }
     this.#carried += 1
