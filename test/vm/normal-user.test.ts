@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { resolvePaths } from '../../src/host/index.ts'
 import { openImage } from '../../src/image/index.ts'
+import { startPackageIndex, wheel } from './package-index.ts'
 
 /** Somebody without a name, a group or a right. */
 const UID = 61_234
@@ -45,6 +46,22 @@ describe('a normal user with a private home', () => {
     expect(mode & 0o222).toBe(0)
     expect(uid).toBe(userInfo().uid === 0 ? UID : userInfo().uid)
   })
+
+  it('G09, D10: has packages installed that nobody else may read, and uses them', async () => {
+    await using index = await startPackageIndex({ files: wheel('greeting') })
+    process.env['PIP_INDEX_URL'] = index.pythonIndexUrl
+    try {
+      const result = await sbx('run', '--json', '-p', 'greeting', '-c', 'import greeting; print(greeting.hello())')
+      expect(result).toMatchObject({ stdout: 'hello from greeting\n', exitCode: 0 })
+    } finally {
+      delete process.env['PIP_INDEX_URL']
+    }
+    const layers = join(home, 'cache', 'layers')
+    expect((await stat(layers)).mode & 0o077).toBe(0)
+    const [key = ''] = await readdir(layers)
+    expect((await stat(join(layers, key))).mode & 0o077).toBe(0)
+    expect((await stat(join(layers, key, 'layer.erofs'))).mode & 0o222).toBe(0)
+  })
 })
 
 async function sbx(...args: readonly string[]): Promise<unknown> {
@@ -54,6 +71,7 @@ async function sbx(...args: readonly string[]): Promise<unknown> {
     await run(file, argv, {
       PATH: process.env['PATH'],
       HOME: home,
+      PIP_INDEX_URL: process.env['PIP_INDEX_URL'],
       EXEC_SANDBOX_CACHE_DIR: join(home, 'cache'),
       EXEC_SANDBOX_IMAGE_DIR: join(home, 'image'),
     }),
@@ -73,6 +91,7 @@ async function run(file: string, argv: readonly string[], env: NodeJS.ProcessEnv
 /** What `npm install exec-sandbox` would put there: the compiled product and its run-time dependencies. */
 async function installProduct(directory: string): Promise<void> {
   await cp(join(REPOSITORY, 'dist'), join(directory, 'dist'), { recursive: true })
+  await cp(join(REPOSITORY, 'guest', 'install'), join(directory, 'guest', 'install'), { recursive: true })
   await cp(join(REPOSITORY, 'package.json'), join(directory, 'package.json'))
   const lock: { packages: Record<string, { dev?: boolean; devOptional?: boolean }> } = JSON.parse(
     await readFile(join(REPOSITORY, 'package-lock.json'), 'utf8'),
