@@ -57,7 +57,7 @@ describe('Scheduler', () => {
     ['a rule of the network that is none', '1', { network: { allow: ['no rule'] } }],
     ['a path with NUL', '1', { files: { 'a\0b': '' } }],
     ['a path beyond 4096 bytes', '1', { files: { [`${'a/'.repeat(2_048)}b`]: '' } }],
-    ['a component beyond 255 bytes', '1', { files: { [`${'ä'.repeat(128)}`]: '' } }],
+    ['a component beyond 255 bytes', '1', { files: { ['ä'.repeat(128)]: '' } }],
     ['a time limit below a second', '1', { timeoutMs: 999 }],
     ['memory below 128 MiB', '1', { memoryMb: 127 }],
   ])('F03: refuses %s before any work on a VM', async (_, code, options) => {
