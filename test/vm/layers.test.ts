@@ -97,6 +97,50 @@ describe('D06: a sandbox with a layer', () => {
     expect(without.timing).not.toHaveProperty('packagesMs')
   })
 
+  it('is resumed with its packages imported, and draws of its own, unless it has an environment', async () => {
+    const module = [
+      'import os, random, threading',
+      'class Own(random.Random): pass',
+      'GENERATORS = [random.Random(), Own(1)]',
+      'WHO = os.environ.get("WHO")',
+    ].join('\n')
+    const packages = ['drawing']
+    await makeLayerByHand(scheduler, {
+      cacheDir,
+      language: 'python',
+      packages,
+      modules: ['drawing', 'nosuch'],
+      script: `mkdir -p usr/local/lib/python3.13/dist-packages; echo '${module}' >usr/local/lib/python3.13/dist-packages/drawing.py`,
+    })
+    expect(await scheduler.prepare({ packages })).toBe(true)
+    const program =
+      'import sys; print("drawing" in sys.modules); import drawing; print(drawing.WHO, *[g.random() for g in drawing.GENERATORS])'
+    const runs = await Promise.all([1, 2, 3].map(async () => await scheduler.run(program, { packages })))
+    const draws = runs.flatMap(({ stdout }) => {
+      expect(stdout).toMatch(/^True\nNone 0\.\d+ 0\.\d+\n$/)
+      return stdout.trim().split(' ').slice(1)
+    })
+    expect(new Set(draws).size).toBe(6)
+    const named = await scheduler.run(program, { packages, env: { WHO: 'me' } })
+    expect(named.stdout).toMatch(/^False\nme /)
+    await using lazy = new Scheduler({ cacheDir, packages: { ...NO_INDEX, imports: 'lazy' } })
+    expect((await lazy.run(program, { packages })).stdout).toMatch(/^False\n/)
+  })
+
+  it('whose package ends the interpreter that imports it still has a template', async () => {
+    const packages = ['deadly']
+    await makeLayerByHand(scheduler, {
+      cacheDir,
+      language: 'python',
+      packages,
+      modules: ['deadly'],
+      script: `mkdir -p usr/local/lib/python3.13/dist-packages; echo 'import os; os._exit(3)' >usr/local/lib/python3.13/dist-packages/deadly.py`,
+    })
+    expect(await scheduler.prepare({ packages })).toBe(true)
+    const result = await scheduler.run('print(6 * 7); import deadly', { packages })
+    expect(result).toMatchObject({ stdout: '42\n', exitCode: 3, source: expect.stringMatching(/-snapshot$/) })
+  })
+
   it('keeps it when it is evicted meanwhile', async () => {
     const layer = await makeLayerByHand(scheduler, {
       cacheDir,
