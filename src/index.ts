@@ -23,6 +23,7 @@ export type { PackagesOptions } from './packages/index.ts'
 export { Sandbox } from './default-scheduler.ts'
 export type { NetworkMetrics, NetworkOptions, NetworkRefusal } from './network/index.ts'
 export type { PoolStats } from './pool/index.ts'
+export type { RemoteCacheOptions, RemoteCacheStats } from './remote/index.ts'
 export type { LauncherStats } from './snapshot/index.ts'
 export type {
   CommandHandle,

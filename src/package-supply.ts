@@ -14,11 +14,13 @@ import {
   type StartInstallingVm,
   withHost,
 } from './packages/index.ts'
+import type { RemoteCacheOptions } from './remote/index.ts'
 
 export interface PackageSupplyOptions {
   readonly paths: HostPaths
   readonly limitBytes: number
   readonly packages: ResolvedPackagesOptions
+  readonly remoteCache: RemoteCacheOptions | undefined
   readonly startVm: StartInstallingVm
   readonly logger: Logger
 }

@@ -25,6 +25,8 @@ describe('resolveSchedulerOptions', () => {
     [{ logger: { debug() {} } }, {}, 'logger'],
     [{ cacheDir: '' }, {}, 'cacheDir'],
     [{ warmpool: {} }, {}, 'warmpool'],
+    [{ remoteCache: {} }, {}, 'remoteCache.bucket'],
+    [{ remoteCache: { bucket: 'layers', endpoint: 'ftp://store' } }, {}, 'remoteCache.endpoint'],
     [{}, { EXEC_SANDBOX_ACCELERATOR: 'xen' }, 'EXEC_SANDBOX_ACCELERATOR'],
     [{}, { EXEC_SANDBOX_LOG_LEVEL: 'loud' }, 'EXEC_SANDBOX_LOG_LEVEL'],
   ])('refuses %j with the environment %j, naming what is wrong', (options, environment, field) => {

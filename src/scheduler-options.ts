@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { createLogger, InvalidInputError, type LogFields, type Logger, LOG_LEVELS, logLevelFrom } from './base/index.ts'
 import { PACKAGES_DEFAULTS, type PackagesOptions, type ResolvedPackagesOptions } from './packages/index.ts'
+import { type RemoteCacheOptions, remoteCacheOptionsSchema } from './remote/index.ts'
 import { callback, type Language, limits, parseOptions } from './sandbox/index.ts'
 
 /** How sandboxes are made unless they say otherwise. */
@@ -42,6 +43,12 @@ export interface SchedulerOptions {
   readonly admissionTimeoutMs?: number
   /** Which packages may be installed, and where they come from. */
   readonly packages?: PackagesOptions
+  /**
+   * Where installed packages are shared with other hosts: a bucket of S3, or of a store that speaks its protocol. Whoever may
+   * write there decides what they hold, and whoever may read there has them. Needs `npm install @aws-sdk/client-s3`.
+   * @default nowhere
+   */
+  readonly remoteCache?: RemoteCacheOptions
   /**
    * MiB of disk for templates, and as many for installed packages; the least recently used go first. 0 = save no templates, and
    * keep the packages installed last alone. @default 20 000
@@ -87,6 +94,7 @@ export interface ResolvedSchedulerOptions {
   readonly reserve: { readonly memory: number; readonly cpu: number }
   readonly admissionTimeoutMs: number
   readonly packages: ResolvedPackagesOptions
+  readonly remoteCache: RemoteCacheOptions | undefined
   readonly cacheLimitMb: number
   readonly cacheDir: string | undefined
   readonly runtimeDir: string | undefined
@@ -130,6 +138,7 @@ const schema = z.strictObject({
       memoryMb: z.number().int().min(512).max(65_536).optional(),
     })
     .optional(),
+  remoteCache: remoteCacheOptionsSchema.optional(),
   cacheLimitMb: z.number().int().min(0).max(1_000_000_000).optional(),
   cacheDir: z.string().min(1).optional(),
   runtimeDir: z.string().min(1).optional(),
@@ -157,6 +166,7 @@ export function resolveSchedulerOptions(
     reserve: Object.freeze({ ...DEFAULTS.reserve, ...options.reserve }),
     admissionTimeoutMs: options.admissionTimeoutMs ?? DEFAULTS.admissionTimeoutMs,
     packages: Object.freeze({ ...PACKAGES_DEFAULTS, ...options.packages }),
+    remoteCache: options.remoteCache === undefined ? undefined : Object.freeze({ ...options.remoteCache }),
     cacheLimitMb: options.cacheLimitMb ?? DEFAULTS.cacheLimitMb,
     cacheDir: options.cacheDir,
     runtimeDir: options.runtimeDir,

@@ -6,6 +6,7 @@ import { type HostNetwork, openHostNetwork } from './network/index.ts'
 import { openPackageLayers } from './package-supply.ts'
 import type { InstallingVm, InstallingVmOptions, PackageLayers } from './packages/index.ts'
 import type { PoolStats } from './pool/index.ts'
+import type { RemoteCacheStats } from './remote/index.ts'
 import {
   checkCode,
   checkDownloads,
@@ -68,6 +69,8 @@ export interface SchedulerStats {
   readonly admission: AdmissionStats
   /** VMs resumed and booted, and the templates saved; undefined until the first use. */
   readonly templates: LauncherStats | undefined
+  /** Layers fetched and published; undefined without a remote cache, and before a layer was missing on this host. */
+  readonly remoteCache: RemoteCacheStats | undefined
   /** What the VMs run on; undefined until the first use. */
   readonly accelerator: 'kvm' | 'tcg' | undefined
   readonly jail: 'required' | 'off'
@@ -76,7 +79,8 @@ export interface SchedulerStats {
 /**
  * Makes sandboxes and one-shot runs. The composition root: what the parts need from each other, they get here.
  *
- * Holds nothing until the first use, unless it has warm pools, and never holds the process open.
+ * Holds nothing until the first use, unless it has warm pools, and never holds the process open, but while a layer is uploaded to a
+ * remote cache: `close` bounds that.
  */
 export class Scheduler implements AsyncDisposable {
   readonly #options: ResolvedSchedulerOptions
@@ -102,6 +106,7 @@ export class Scheduler implements AsyncDisposable {
       paths,
       limitBytes: this.#options.cacheLimitMb * 2 ** 20,
       packages: this.#options.packages,
+      remoteCache: this.#options.remoteCache,
       startVm: async (wanted) => await this.#startInstallingVm(wanted),
       logger,
     })
@@ -277,6 +282,7 @@ export class Scheduler implements AsyncDisposable {
     return {
       sandboxes: this.#live.size,
       ...this.#supply.stats(),
+      remoteCache: this.#packages.remoteStats(),
       accelerator: this.#supply.accelerator,
       jail: this.#options.jail,
     }
@@ -284,8 +290,8 @@ export class Scheduler implements AsyncDisposable {
 
   /**
    * Ends launches in progress, pools and all sandboxes, and waits until their VMs are dead and templates that are being
-   * saved are done (at most 30 s). Joins a close in progress.
-   * @param options.signal gives up the templates that are not saved yet
+   * saved are done (at most 30 s), and packages that are being published (at most 10 s). Joins a close in progress.
+   * @param options.signal gives up the templates that are not saved yet, and what is not published yet
    */
   async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#closed ??= this.#shutDown(options.signal)
@@ -305,7 +311,7 @@ export class Scheduler implements AsyncDisposable {
       await Promise.allSettled([this.#supply.drain(reason), ...this.#launches.keys()])
       await Promise.allSettled([...this.#live].map(async (sandbox) => await sandbox.close()))
       await this.#packages.settled()
-      await this.#supply.close(signal)
+      await Promise.all([this.#packages.close(signal), this.#supply.close(signal)])
     } finally {
       clearInterval(hold)
     }

@@ -20,6 +20,8 @@ export interface HostPaths {
   readonly templates: string
   /** Read-only disks with installed packages by layer key, and the work of builders. Nobody else may list it. */
   readonly layers: string
+  /** Packed layers while they are uploaded, without names. */
+  readonly uploads: string
   /** What the accelerator probe found, one file per (boot of the host, QEMU, kernel). */
   readonly verdicts: string
   /** Lock files. They are never deleted: deleting a lock file lets two processes hold "the" lock. */
@@ -50,6 +52,7 @@ export function resolvePaths(env: NodeJS.ProcessEnv, overrides: PathOverrides = 
     build: join(cacheDir, 'build'),
     templates: join(cacheDir, 'templates'),
     layers: join(cacheDir, 'layers'),
+    uploads: join(cacheDir, 'uploads'),
     verdicts: join(cacheDir, 'verdicts'),
     locks: join(cacheDir, 'locks'),
   })

@@ -1,3 +1,4 @@
+export type { ExchangedLayer, LayerExchange, LayerFetch } from './layer-exchange.ts'
 export { layerKey, type LayerSpec } from './layer-key.ts'
 export type { LayerSummary } from './layer-list.ts'
 export {

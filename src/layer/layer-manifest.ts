@@ -53,6 +53,11 @@ export function parseLayerManifest(text: string, key: string): LayerManifestResu
   } catch {
     return { ok: false, reason: 'its manifest is not JSON' }
   }
+  return checkLayerManifest(value, key)
+}
+
+/** The same for what has been read as JSON already. Pure. */
+export function checkLayerManifest(value: unknown, key: string): LayerManifestResult {
   const format: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'format') : undefined
   if (typeof format === 'number' && format !== LAYER_FORMAT) {
     return { ok: false, reason: `it has format ${format}, this version reads format ${LAYER_FORMAT}` }

@@ -1,4 +1,4 @@
-import { chmod, lstat, open, utimes, writeFile } from 'node:fs/promises'
+import { utimes, writeFile } from 'node:fs/promises'
 import { errnoOf, type Logger, PackageError, SharedWork, throwIfAborted } from '../base/index.ts'
 import {
   EntryDirectory,
@@ -9,15 +9,16 @@ import {
   type LayerPaths,
   layerPaths,
   layerPathsIn,
-  readBootId,
   removeDirectory,
-  writeStamp,
 } from '../host/index.ts'
-import { checkLayer, digestDisk } from './layer-check.ts'
+import { fetchLayer } from './fetch-layer.ts'
+import { checkLayer } from './layer-check.ts'
+import type { LayerExchange } from './layer-exchange.ts'
 import { LAYER_FORMAT, layerKey, type LayerSpec } from './layer-key.ts'
 import { layerEntries, type LayerSummary, listLayers } from './layer-list.ts'
 import { type InstalledPackage, type LayerManifest, renderLayerManifest } from './layer-manifest.ts'
 import { LayerSpace } from './layer-space.ts'
+import { PUBLISHED_MODE, sealDisk } from './seal-disk.ts'
 
 /** A published layer. Its disk is never written again; it may be unlinked while VMs use it. */
 export interface Layer {
@@ -49,6 +50,8 @@ export interface LayerStoreOptions {
   readonly paths: HostPaths
   /** Bytes that all layers may take of the file system. The one that was made last stays in any case. */
   readonly limitBytes: number
+  /** Where a layer is looked for before it is made, and offered afterwards. @default nowhere */
+  readonly exchange?: LayerExchange | undefined
   readonly logger: Logger
 }
 
@@ -57,9 +60,6 @@ export interface BuildLayerOptions {
   /** Milliseconds to wait for another process that makes the same layer. */
   readonly lockTimeoutMs: number
 }
-
-/** Published: whoever gets the file may read it, nobody writes it. */
-const PUBLISHED_MODE = 0o444
 
 /**
  * The layers of a cache directory, shared with all other processes that use it: disks with installed packages, by what was asked
@@ -70,6 +70,7 @@ export class LayerStore {
   readonly #logger: Logger
   readonly #entries: EntryDirectory
   readonly #space: LayerSpace
+  readonly #exchange: LayerExchange | undefined
   readonly #builds = new Map<string, SharedWork<Layer>>()
   /** Work that is going on, also where nobody waits for it any more: it still clears up behind itself. */
   readonly #working = new Set<Promise<unknown>>()
@@ -81,6 +82,7 @@ export class LayerStore {
     this.#logger = options.logger
     this.#entries = layerEntries(options.paths)
     this.#space = new LayerSpace(options)
+    this.#exchange = options.exchange
   }
 
   /**
@@ -117,10 +119,10 @@ export class LayerStore {
   }
 
   /**
-   * The layer of a spec, made if there is none: once, by one process at a time, while all others wait and then find it. Who
-   * waits may give up alone; the work stops when nobody waits for it.
+   * The layer of a spec, fetched or made if there is none: once, by one process at a time, while all others wait and then find it.
+   * Who waits may give up alone; the work stops when nobody waits for it.
    * @param make fills the disk; it may not be called at all
-   * @throws what `make` throws · PackageError when the cache cannot take it · AbortedError. Nothing half made stays.
+   * @throws what `make` and the exchange throw · PackageError when the cache cannot take it · AbortedError. Nothing half made stays.
    */
   async build(
     spec: LayerSpec,
@@ -197,19 +199,16 @@ export class LayerStore {
     // What cannot be swept is in nobody's way.
     await this.#entries.sweep(key).catch(() => undefined)
     const directory = await this.#writable(async () => await this.#entries.makeWork(key))
+    let fetched: LayerManifest | undefined
     try {
-      const startedAt = performance.now()
-      const work = layerPathsIn(directory)
-      await this.#writable(async () => await writeFile(work.disk, '', { mode: 0o600 }))
-      const facts = await make({
-        disk: work.disk,
-        room: async (bytes) => await this.#space.makeRoom(bytes),
-        signal,
-      })
-      throwIfAborted(signal)
-      const manifest = await seal(work, { spec, key, facts, startedAt, signal })
+      const files = layerPathsIn(directory)
+      await this.#writable(async () => await writeFile(files.disk, '', { mode: 0o600 }))
+      const room = async (bytes: number): Promise<void> => await this.#space.makeRoom(bytes)
+      const work = { disk: files.disk, room, signal }
+      if (this.#exchange !== undefined) fetched = await fetchLayer(this.#exchange, { key, files, work })
+      const manifest = fetched ?? (await makeLayer(make, { spec, key, files, work }))
       await this.#writable(async () => {
-        await writeFile(work.manifest, renderLayerManifest(manifest), { mode: PUBLISHED_MODE, flush: true })
+        await writeFile(files.manifest, renderLayerManifest(manifest), { mode: PUBLISHED_MODE, flush: true })
       })
       throwIfAborted(signal)
       await this.#entries.publish(key, directory)
@@ -219,7 +218,12 @@ export class LayerStore {
       await removeDirectory(directory).catch(() => undefined)
     }
     const layer = await this.open(key, signal)
-    if (layer !== undefined) return layer
+    if (layer !== undefined) {
+      const { manifest, file } = layer
+      if (fetched !== undefined) this.#logger.info('a layer was fetched', { layer: key, bytes: manifest.disk.size })
+      else this.#exchange?.publish(key, { file, sha256: layer.digest, bytes: manifest.disk.size, manifest })
+      return layer
+    }
     throw new PackageError('The packages were installed and then removed by another process', {}, { retryable: true })
   }
 
@@ -239,37 +243,27 @@ export class LayerStore {
   }
 }
 
-/** Makes the disk final, on the disk of the host, digests and stamps it. */
-async function seal(
-  work: LayerPaths,
-  made: {
+async function makeLayer(
+  make: (work: LayerWork) => Promise<LayerFacts>,
+  what: {
     readonly spec: LayerSpec
     readonly key: string
-    readonly facts: LayerFacts
-    readonly startedAt: number
-    readonly signal: AbortSignal
+    readonly files: LayerPaths
+    readonly work: LayerWork
   },
 ): Promise<LayerManifest> {
-  const { spec, key, facts, startedAt, signal } = made
-  await chmod(work.disk, PUBLISHED_MODE)
-  const file = await open(work.disk, 'r')
-  try {
-    await file.datasync()
-  } finally {
-    await file.close()
-  }
-  const { size } = await lstat(work.disk)
-  if (size === 0) throw new PackageError('The installation gave an empty disk', {}, { retryable: false })
-  const identity = await fileIdentity(work.disk)
-  const sha256 = await digestDisk(work.disk, signal)
-  await writeStamp(work.stamp, { identity, sha256, bootId: await readBootId() })
+  const { spec, key, files, work } = what
+  const startedAt = performance.now()
+  const facts = await make(work)
+  throwIfAborted(work.signal)
+  const disk = await sealDisk(files, work.signal)
   return {
     format: LAYER_FORMAT,
     key,
     spec: { ...spec, packages: [...spec.packages] },
     createdAt: new Date().toISOString(),
     installMs: performance.now() - startedAt,
-    disk: { size, sha256 },
+    disk,
     packages: [...facts.packages],
     modules: [...facts.modules],
   }

@@ -1,6 +1,7 @@
 import { type Logger, PackageError } from '../base/index.ts'
 import type { HostPaths } from '../host/index.ts'
 import { type Layer, layerKey, LayerStore, type PackageLanguage, packageLanguage } from '../layer/index.ts'
+import { REMOTE_CACHE_LIMITS, type RemoteCacheOptions, type RemoteCacheStats } from '../remote/index.ts'
 import { type IndexAccess, npmAccess, pythonAccess } from './index-access.ts'
 import type { IndexHost } from './index-hosts.ts'
 import { type InstallationRequest, installPackages } from './installation.ts'
@@ -8,11 +9,14 @@ import type { StartInstallingVm } from './installing-vm.ts'
 import type { ResolvedPackagesOptions } from './packages-options.ts'
 import { readNpmRegistry, readPythonIndex } from './read-index-settings.ts'
 import { redactor } from './redact.ts'
+import { SharedLayers } from './shared-layers.ts'
 
 export interface PackageLayersOptions {
   readonly paths: HostPaths
   readonly limitBytes: number
   readonly packages: ResolvedPackagesOptions
+  /** Where layers are shared with other hosts. @default nowhere */
+  readonly remoteCache: RemoteCacheOptions | undefined
   /** Where the user's own settings of pip and npm are looked for. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly startVm: StartInstallingVm
@@ -35,15 +39,22 @@ export interface PackagesWanted {
 /** Milliseconds beyond the time-out of an installation that another process may take for it: its VM, and the disk. */
 const LOCK_MARGIN_MS = 1_000_000
 
-/** The layers that sandboxes with packages run on: found in the cache, or installed. */
+/** Milliseconds that it may fetch before that, unless its disk is slow. */
+const FETCH_MARGIN_MS = REMOTE_CACHE_LIMITS.fetch.overallMs
+
+/** The layers that sandboxes with packages run on: found in the cache, fetched, or installed. */
 export class PackageLayers {
   readonly #options: PackageLayersOptions
   readonly #store: LayerStore
+  readonly #shared: SharedLayers | undefined
   readonly #listeners = new Map<string, Set<(line: string) => void>>()
 
   constructor(options: PackageLayersOptions) {
     this.#options = options
-    this.#store = new LayerStore(options)
+    const { remoteCache, paths, logger } = options
+    this.#shared =
+      remoteCache === undefined ? undefined : new SharedLayers({ remoteCache, workDirectory: paths.uploads, logger })
+    this.#store = new LayerStore({ ...options, exchange: this.#shared })
   }
 
   /**
@@ -65,8 +76,9 @@ export class PackageLayers {
   }
 
   /**
-   * The layer with these packages, installed now unless it is there.
-   * @throws PackageError · CapacityError, BootError, DependencyError when the installing VM cannot be had · AbortedError
+   * The layer with these packages, fetched or installed now unless it is there.
+   * @throws PackageError · CapacityError, BootError when the installing VM cannot be had · DependencyError, also when the remote
+   * cache cannot be opened · AbortedError
    */
   async provide(wanted: PackagesWanted): Promise<Layer> {
     const { language, packages, root, signal } = wanted
@@ -82,7 +94,7 @@ export class PackageLayers {
     const stopListening = this.#listen(key, wanted.onInstallLog)
     try {
       const { timeoutMs } = this.#options.packages
-      const lockTimeoutMs = timeoutMs + LOCK_MARGIN_MS
+      const lockTimeoutMs = timeoutMs + LOCK_MARGIN_MS + (this.#shared === undefined ? 0 : FETCH_MARGIN_MS)
       return await this.#store.build(spec, async (work) => await this.#install(of, { access, packages, key }, work), {
         signal,
         lockTimeoutMs,
@@ -92,9 +104,19 @@ export class PackageLayers {
     }
   }
 
+  /** What the remote cache has done; undefined without one, and before a layer was missing. */
+  remoteStats(): RemoteCacheStats | undefined {
+    return this.#shared?.stats()
+  }
+
   /** Resolves when installations that were given up have left nothing. Never throws. */
   async settled(): Promise<void> {
     await this.#store.settled()
+  }
+
+  /** Last step: waits at most ten seconds for layers that are being published; the signal gives them up. Never throws. */
+  async close(signal: AbortSignal | undefined): Promise<void> {
+    await this.#shared?.close(signal)
   }
 
   async #install(

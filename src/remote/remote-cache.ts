@@ -15,7 +15,7 @@ import { unpackLayer } from './unpack-layer.ts'
 import { uploadLayer } from './upload-layer.ts'
 import { UploadQueue } from './upload-queue.ts'
 
-/** A layer that has been fetched: its file is whole and has this digest. */
+/** A layer of the store: that is what its manifest says, and when it has been fetched, what its file is. */
 export interface RemoteLayer {
   readonly sha256: string
   readonly bytes: number
@@ -36,6 +36,11 @@ export interface FetchOptions {
   readonly maxBytes?: number
   /** Sees to it that so many bytes can be written; throws when not. @default asks the file system what is free */
   readonly room?: (bytes: number) => Promise<void>
+  /**
+   * Looks at what is offered before it is fetched: says what is wrong with it, then the entry counts as damaged.
+   * @default everything is right
+   */
+  readonly check?: (offered: RemoteLayer) => string | undefined
 }
 
 /** What a remote cache has done since it was opened. */
@@ -161,9 +166,12 @@ export class RemoteCache implements AsyncDisposable {
     return { ...this.#counts }
   }
 
-  /** Ends fetches, waits a bounded time for uploads, ends them, closes the connections. Never throws; may be called again. */
-  async close(): Promise<void> {
-    this.#closed ??= this.#close()
+  /**
+   * Ends fetches, waits a bounded time for uploads, ends them, closes the connections. Never throws; joins a close in progress.
+   * @param options.signal gives the uploads up at once
+   */
+  async close(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    this.#closed ??= this.#close(options.signal)
     await this.#closed
   }
 
@@ -171,9 +179,9 @@ export class RemoteCache implements AsyncDisposable {
     await this.close()
   }
 
-  async #close(): Promise<void> {
+  async #close(signal: AbortSignal | undefined): Promise<void> {
     this.#closing.abort(new Error('the remote cache is closed'))
-    await this.#uploads.close({ timeoutMs: this.#limits.closeTimeoutMs })
+    await this.#uploads.close({ timeoutMs: this.#limits.closeTimeoutMs, signal })
     this.#store.close()
   }
 
@@ -183,6 +191,9 @@ export class RemoteCache implements AsyncDisposable {
     if (manifest === undefined) return undefined
     const { layer, packed } = manifest
     if (layer.bytes > (options.maxBytes ?? LARGEST_LAYER_BYTES)) return undefined
+    const found = { sha256: layer.sha256, bytes: layer.bytes, manifest: manifest.own }
+    const problem = options.check?.(found)
+    if (problem !== undefined) throw new StoreFailure('lying', problem.slice(0, 300))
     const { signal } = transfer
     await transfer.pausedWhile(untilAborted(makeRoom(options, layer.bytes), signal))
     const object = await this.#store.get(this.#keys.packed(key, packed.sha256), { signal })
@@ -192,7 +203,7 @@ export class RemoteCache implements AsyncDisposable {
       throw new StoreFailure('lying', `a layer of ${object.bytes} bytes instead of ${packed.bytes}`)
     }
     await unpackLayer(object.body, { manifest, file: options.file, onBytes: (bytes) => transfer.moved(bytes) })
-    return { sha256: layer.sha256, bytes: layer.bytes, manifest: manifest.own }
+    return found
   }
 
   async #publish(key: string, layer: LayerToPublish, closing: AbortSignal): Promise<void> {

@@ -93,3 +93,17 @@ test('close without patience aborts what is under way and forgets what is in lin
   expect(job?.signal.aborted).toBe(true)
   expect(running).toEqual([])
 })
+
+test('close ends its wait when its signal does', async () => {
+  const { queue, running, add } = controlled(1, 5)
+  add('a')
+  const [job] = running
+  const giveUp = new AbortController()
+  const closing = queue.close({ timeoutMs: 2 ** 31 - 1, signal: giveUp.signal })
+  await settle()
+  expect(job?.signal.aborted).toBe(false)
+  giveUp.abort()
+  await closing
+  expect(job?.signal.aborted).toBe(true)
+  expect(running).toEqual([])
+})

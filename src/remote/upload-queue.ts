@@ -34,11 +34,15 @@ export class UploadQueue {
     return 'added'
   }
 
-  /** Takes no more, waits at most so many milliseconds for what was added, then stops the rest. Resolves when all has ended. */
-  async close(options: { readonly timeoutMs: number }): Promise<void> {
+  /**
+   * Takes no more, waits at most so many milliseconds, and until the signal, for what was added, then stops the rest. Resolves
+   * when all has ended.
+   */
+  async close(options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }): Promise<void> {
     this.#closed = true
     await withDeadline(this.#idle(), {
       timeoutMs: options.timeoutMs,
+      signal: options.signal,
       onTimeout: () => new Error('uploads take too long'),
     }).catch(() => undefined)
     this.#waiting.length = 0

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../../src/base/index.ts'
 import { type HostPaths, resolvePaths } from '../../src/host/index.ts'
-import { type LayerFacts, type LayerSpec, LayerStore, type LayerWork } from '../../src/layer/index.ts'
+import {
+  type LayerExchange,
+  type LayerFacts,
+  type LayerSpec,
+  LayerStore,
+  type LayerWork,
+} from '../../src/layer/index.ts'
 
 // Layers with real files whose content is made up: what is tested is their keeping, and no VM gets them.
 
@@ -12,7 +18,7 @@ export interface LayerCache extends AsyncDisposable {
   readonly directory: string
   readonly paths: HostPaths
   readonly lines: string[]
-  store(options?: { readonly limitBytes?: number }): LayerStore
+  store(options?: { readonly limitBytes?: number; readonly exchange?: LayerExchange }): LayerStore
 }
 
 export async function makeLayerCache(): Promise<LayerCache> {
@@ -24,7 +30,7 @@ export async function makeLayerCache(): Promise<LayerCache> {
     directory,
     paths,
     lines,
-    store: ({ limitBytes = 2 ** 40 } = {}) => new LayerStore({ paths, limitBytes, logger }),
+    store: ({ limitBytes = 2 ** 40, exchange } = {}) => new LayerStore({ paths, limitBytes, exchange, logger }),
     [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true, force: true }),
   }
 }

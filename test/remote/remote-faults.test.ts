@@ -362,6 +362,17 @@ describe('an upload', () => {
     expect(await cache.fetch(published, { file: host.newFile(), signal: SIGNAL })).toBeUndefined()
   })
 
+  it('that hangs is given up with the one who waits for the end of it', async () => {
+    const hangs = vi.fn<Fault>()
+    s3.proxy.fault = onUpload(hangs)
+    const cache = await host.open(s3.endpoint, {}, { closeTimeoutMs: 2 ** 31 - 1 })
+    cache.publish(newKey(), await host.layer(content(600_000)))
+    await vi.waitUntil(() => hangs.mock.calls.length > 0, { timeout: 20_000 })
+    await cache.close({ signal: AbortSignal.abort() })
+    expect(cache.stats()).toMatchObject({ published: 0, failed: 0 })
+    expect(host.warnings).toEqual([])
+  })
+
   it('replaces an entry that a fetch found damaged', async () => {
     const damaged = newKey()
     const layer = await host.layer(original)

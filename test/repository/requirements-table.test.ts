@@ -35,7 +35,7 @@ function fault({ id, state, proof }: Row, titlesOf: (path: string) => readonly s
 
 /** `test('…'`, `it("…"`, also with `.each(…)` or `.for(…)` between; the name is taken as it is written. */
 const TYPESCRIPT_TEST =
-  /\b(?:test|it)(?:\.concurrent)?(?:\.(?:each|for)\([\s\S]*?\))?\(\s*(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|`([^`]*)`)/g
+  /\b(?:test|it)(?:\.concurrent)?(?:\.(?:each|for)(?:<[^()]*>)?\([\s\S]*?\))?\(\s*(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|`([^`]*)`)/g
 const RUST_TEST = /#\[test\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn (\w+)/g
 const PYTHON_TEST = /^\s*(?:async )?def (test\w*)\(/gm
 

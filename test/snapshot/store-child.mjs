@@ -113,7 +113,7 @@ for (const step of steps) {
   lines.length = 0
   const result = await actions[step.do](step)
   const kept = [...(await store.list()), ...(await layers.list())]
-  const keys = kept.map(({ key }) => key).sort()
+  const keys = kept.map(({ key }) => key).sort((a, b) => (a < b ? -1 : 1))
   process.stdout.write(`${JSON.stringify({ ...result, keys, lines: lines.filter((line) => !/DEBUG the template takes/.test(line)) })}\n`)
 }
 process.stdin.destroy()
