@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { expect, test, vi } from 'vitest'
 import { Authority } from '../../../test/network/certificates.ts'
+import { holdsProcess } from '../../../test/network/holds-process.ts'
 import { closedPort, connectProxy, tcpServer } from '../../../test/network/servers.ts'
 import { connectThroughProxy } from './proxy.ts'
 
@@ -19,7 +20,7 @@ test('names the target, carries both directions and half-close', async () => {
   await using proxy = await connectProxy({ route: () => ({ host: '127.0.0.1', port: server.port }) })
   const socket = await connectThroughProxy(new URL(`http://127.0.0.1:${proxy.port}`), 'example.com:443', { signal })
   socket.write('ping')
-  expect(await said(socket)).toBe('ping')
+  expect([await said(socket), holdsProcess(socket)]).toEqual(['ping', false])
   socket.end()
   expect(await said(socket)).toBe('bye')
   expect(proxy.asked).toEqual(['example.com:443'])

@@ -74,6 +74,8 @@ function beginConnect(proxy: URL, target: string, { authorities }: ProxyOptions)
               ...(authorities === undefined ? {} : { ca: [...authorities] }),
             })
           : connectTcp(address)
+      // What a sandbox has open holds no process open.
+      socket.unref()
       socket.setNoDelay(true)
       socket.setKeepAlive(true, 60_000)
       return socket
