@@ -197,3 +197,20 @@ fn what_one_program_does_not_fetch_costs_no_other_its_connection() {
     assert!(late.iter().all(|id| !host.heard(*id).cancelled), "others went first");
     host.close();
 }
+
+#[test]
+fn a_dial_to_a_port_where_nobody_listens_does_not_meet_itself() {
+    let Some(mut host) = start() else { return };
+    // One port is left to choose from: that which is dialled.
+    let narrow = host.exec("echo '40001 40001' > /proc/sys/net/ipv4/ip_local_port_range");
+    assert_eq!(host.result(narrow).0.stderr, b"");
+    for _ in 0..3 {
+        let dial = host.request("dial", &json!({ "port": 40001 }));
+        let heard = host.finish(dial);
+        assert_eq!((heard.response.unwrap()["error"]["code"].as_str(), heard.events.len()), (Some("refused"), 0));
+    }
+    // Nor does it keep the server from its port.
+    let server = python(&mut host, "s = socket.socket(); s.bind(('127.0.0.1', 40001)); print('bound')");
+    assert_eq!(stdout(&mut host, server), "bound\n");
+    host.close();
+}
