@@ -33,6 +33,10 @@ test('credentials of the URL are sent, and never shown', async () => {
   const url = new URL(`http://me:p%40ss@127.0.0.1:${proxy.port}`)
   const socket = await connectThroughProxy(url, 'example.com:443', { signal })
   socket.destroy()
+  const unquoted = Buffer.from('me:50%').toString('base64')
+  await using other = await connectProxy({ authorization: `Basic ${unquoted}`, route: () => 403 })
+  const refused = connectThroughProxy(new URL(`http://me:50%@127.0.0.1:${other.port}`), 'example.com:443', { signal })
+  await expect(refused).rejects.toThrow('403')
   const wrong = new URL(`http://me:secret@127.0.0.1:${proxy.port}`)
   const error: unknown = await connectThroughProxy(wrong, 'example.com:443', { signal }).catch(
     (thrown: unknown) => thrown,
