@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -8,7 +9,9 @@ import {
   PORT_THAT_WAITS,
   servedMethods,
 } from '../../test/channel/served-methods.ts'
+import { encodeEmpty, encodeJson } from './frame.ts'
 import { type GuestAnswer, type GuestExchange, guestMethod } from './guest-methods.ts'
+import { resolveParams } from './network-requests.ts'
 import { EVEN_JSON_LIMIT_BYTES, INITIAL_CREDIT_BYTES, MOST_EVEN_EXCHANGES } from './wire.ts'
 
 const FROM_GUEST = 0
@@ -198,6 +201,54 @@ describe('a guest that begins too much', () => {
     pair.peer.request(2 * MOST_EVEN_EXCHANGES + 4, 'resolve', { name: NAME_THAT_WAITS, type: 'A' })
     const rule = 'too-many-exchanges'
     await expect(pair.channel.closed).resolves.toMatchObject({ kind: 'protocol-error', error: { details: { rule } } })
+  })
+
+  test('in one piece does not have all of it begun in one turn', async () => {
+    await using pair = await openPair()
+    let begun = 0
+    const resolve = guestMethod({
+      params: resolveParams,
+      serve: async (_, exchange) => {
+        begun += 1
+        await Promise.resolve(exchange.answer({ result: { status: 'no-name', addresses: [], ttlS: 0 } }))
+      },
+    })
+    pair.channel.serve(new Map([['resolve', resolve]]))
+    const params = { name: 'a.test', type: 'A' }
+    const ids = Array.from({ length: 800 }, (_, index) => 2 * index + 2)
+    pair.peer.send(Buffer.concat(ids.map((id) => encodeJson('REQUEST', id, { method: 'resolve', params }))))
+    const perTurn: number[] = []
+    while (begun < ids.length) {
+      const before = begun
+      await setImmediate()
+      perTurn.push(begun - before)
+    }
+    // Those of the turn's own and of the one before it.
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(64)
+    for (const id of ids) expect((await heard(pair, 'RESPONSE')).id).toBe(id)
+  })
+
+  test('and cancels what has not been begun has it never begun, and is answered', async () => {
+    const served: number[] = []
+    await using pair = await openPair()
+    const resolve = guestMethod({
+      params: resolveParams,
+      serve: async (_, { id, signal }) => {
+        served.push(id)
+        if (!signal.aborted) await once(signal, 'abort')
+      },
+    })
+    pair.channel.serve(new Map([['resolve', resolve]]))
+    const params = { name: 'a.test', type: 'A' }
+    const ids = Array.from({ length: 300 }, (_, index) => 2 * index + 2)
+    pair.peer.send(
+      Buffer.concat([
+        ...ids.map((id) => encodeJson('REQUEST', id, { method: 'resolve', params })),
+        ...ids.map((id) => encodeEmpty('CANCEL', id, 0)),
+      ]),
+    )
+    for (const _ of ids) expect((await heard(pair, 'RESPONSE')).body).toMatchObject({ error: { code: 'reset' } })
+    expect(served.length).toBeLessThan(ids.length)
   })
 
   test('and reads no answers is ended when those that wait are too many', async () => {

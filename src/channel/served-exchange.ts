@@ -70,7 +70,8 @@ export class ServedExchange implements GuestExchange {
   /** Lets the method serve it. Never rejects. */
   async serve(work: (exchange: GuestExchange) => Promise<void>): Promise<void> {
     try {
-      await work(this)
+      // Cancelled before its turn: nobody waits for it.
+      if (!this.signal.aborted) await work(this)
     } catch (error) {
       // Whoever was told that nobody waits any more may well end with an error.
       const level = this.signal.aborted ? 'debug' : 'warn'

@@ -1,6 +1,7 @@
 import { parseRequest } from './guest-json.ts'
 import type { GuestMethods } from './guest-methods.ts'
 import { ServedExchange, type ServedLink } from './served-exchange.ts'
+import { ServingTurns } from './serving-turns.ts'
 import { violation } from './violation.ts'
 import { MOST_EVEN_EXCHANGES } from './wire.ts'
 
@@ -8,6 +9,7 @@ import { MOST_EVEN_EXCHANGES } from './wire.ts'
 export class ServedExchanges {
   readonly #link: ServedLink
   readonly #open = new Map<number, ServedExchange>()
+  readonly #turns = new ServingTurns()
   #methods: GuestMethods | undefined
   #highestId = 0
 
@@ -39,7 +41,7 @@ export class ServedExchanges {
     const work = method.prepare(request.params)
     const exchange = new ServedExchange(id, request.method, method, this.#link)
     this.#open.set(id, exchange)
-    void exchange.serve(work)
+    this.#turns.run(() => void exchange.serve(work))
   }
 
   /** The exchange that a frame of the guest belongs to; undefined if it crossed the RESPONSE. */
@@ -50,6 +52,7 @@ export class ServedExchanges {
   }
 
   onLost(makeError: (label: string) => Error): void {
+    this.#turns.stop()
     for (const exchange of this.#open.values()) exchange.onLost(makeError)
   }
 }

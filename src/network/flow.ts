@@ -130,7 +130,7 @@ export class Flow {
     const timer = setTimeout(
       () => this.end({ code: 'timed-out', message: `no connection within ${OPEN_TIMEOUT_MS} ms` }),
       OPEN_TIMEOUT_MS,
-    )
+    ).unref()
     const dial = async (): Promise<Socket> => {
       const { socket, target } = await dialTarget(this.#targets, { ...context, policy: context.policy(), signal })
       this.#socket = socket

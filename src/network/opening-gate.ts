@@ -37,7 +37,7 @@ export async function readOpening(
   const late = new AbortController()
   let timer: NodeJS.Timeout | undefined
   const startClock = (): void => {
-    timer ??= setTimeout(() => late.abort(), timeoutMs)
+    timer ??= setTimeout(() => late.abort(), timeoutMs).unref()
   }
   const onAbort = (): void => late.abort()
   signal.addEventListener('abort', onAbort, { once: true })

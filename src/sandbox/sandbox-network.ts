@@ -1,4 +1,4 @@
-import { BootError, type Logger } from '../base/index.ts'
+import { BootError, type Logger, throwIfAborted } from '../base/index.ts'
 import { RequestRefusedError } from '../channel/index.ts'
 import {
   Gateway,
@@ -13,8 +13,8 @@ import { CallQueue } from './call-queue.ts'
 import type { Lifetime } from './lifetime.ts'
 
 export interface SandboxNetworkOptions {
-  readonly vm: Vm
-  readonly life: Lifetime
+  readonly vm: Pick<Vm, 'channel' | 'bootLog' | 'explain'>
+  readonly life: Pick<Lifetime, 'atEnd' | 'busy' | 'throwIfEnded'>
   readonly policy: NetworkPolicy
   readonly host: HostNetwork
   readonly logger: Logger
@@ -25,8 +25,8 @@ export interface SandboxNetworkOptions {
  * there is no device; the guest is not listened to before it was on once.
  */
 export class SandboxNetwork {
-  readonly #vm: Vm
-  readonly #life: Lifetime
+  readonly #vm: SandboxNetworkOptions['vm']
+  readonly #life: SandboxNetworkOptions['life']
   readonly #host: HostNetwork
   readonly #gateway: Gateway
   /** Changes are made one after the other. */
@@ -54,13 +54,17 @@ export class SandboxNetwork {
   async change(options: NetworkOptions, signal: AbortSignal | undefined): Promise<void> {
     const policy = parseNetworkPolicy(options)
     await this.#life.busy(async () => {
+      throwIfAborted(signal)
+      // At once, whatever the guest does and however long it takes to answer an earlier change: it is the gateway that holds it
+      // to the rules.
+      this.#policy = policy
+      this.#gateway.setPolicy(policy)
       const leave = await this.#changes.enter(signal)
       try {
         this.#life.throwIfEnded()
-        this.#policy = policy
-        // At once, whatever the guest does: it is the gateway that holds it to the rules.
-        this.#gateway.setPolicy(policy)
-        if (policy.enabled !== this.#isOn) await this.#switch(policy.enabled, signal)
+        // A later call may have said something else meanwhile; its own turn then finds it done.
+        const { enabled } = this.#policy
+        if (enabled !== this.#isOn) await this.#switch(enabled, signal)
       } finally {
         leave()
       }
@@ -77,11 +81,16 @@ export class SandboxNetwork {
       serveNetwork(this.#vm.channel, this.#gateway)
       this.#isServed = true
     }
+    // From here on the guest is told, and will do it although a caller may not wait for it.
+    throwIfAborted(signal)
     this.#isOn = enabled
     try {
       await setGuestNetwork(this.#vm.channel, { enabled, authorities }, signal)
     } catch (error) {
-      if (error instanceof RequestRefusedError) throw this.#refused(error, enabled)
+      if (error instanceof RequestRefusedError) {
+        this.#isOn = !enabled
+        throw this.#refused(error, enabled)
+      }
       throw await this.#vm.explain(error, true)
     }
   }

@@ -171,7 +171,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Changes what programs may reach, at once: open connections that the new rules do not allow are reset.
+   * Changes what programs may reach, at once: open connections that the new rules do not allow are reset. The rules hold from the
+   * call on, whatever becomes of the guest's answer; without an answer the guest may not know yet that it has a network, or none.
    * @param network as the option `network`
    * @throws InvalidInputError · SandboxClosedError · VmLostError · AbortedError
    */

@@ -1,5 +1,6 @@
 import { connect as connectTcp, Socket } from 'node:net'
 import { expect, test } from 'vitest'
+import { holdsProcess } from '../../../test/network/holds-process.ts'
 import { closedPort, tcpServer } from '../../../test/network/servers.ts'
 import { connectDirect, connectSocket } from './direct.ts'
 
@@ -8,6 +9,7 @@ const signal = new AbortController().signal
 test('connects to an address for real, both ends half-open', async () => {
   await using server = await tcpServer((socket) => socket.end('bye'))
   const { socket, address } = await connectDirect(['127.0.0.1'], server.port, { connect: connectSocket, signal })
+  expect(holdsProcess(socket)).toBe(false)
   socket.resume()
   await new Promise((resolve) => socket.once('end', resolve))
   expect([address, socket.writable, socket.readableHighWaterMark]).toEqual(['127.0.0.1', true, 65_536])

@@ -29,7 +29,10 @@ const BUFFER_BYTES = 65_536
 /** Addresses of a name that are tried; a name can have hundreds, and each is a socket. */
 const MAX_ADDRESSES = 8
 
-/** The real `Connect`. Nagle's algorithm has had its say in the guest: what comes from there goes out as it comes. */
+/**
+ * The real `Connect`. Nagle's algorithm has had its say in the guest: what comes from there goes out as it comes. Like the VM
+ * it serves, the socket holds no process open.
+ */
 export function connectSocket(address: string, port: number): Socket {
   // `highWaterMark` is one of the options of every stream, which the types of `connect` leave out.
   const options = {
@@ -41,7 +44,7 @@ export function connectSocket(address: string, port: number): Socket {
     keepAliveInitialDelay: KEEP_ALIVE_MS,
     highWaterMark: BUFFER_BYTES,
   }
-  return connectTcp(options)
+  return connectTcp(options).unref()
 }
 
 /**
@@ -85,7 +88,7 @@ export async function connectDirect(
         failures.push(connectionErrorOf(error, 'unreachable'))
         next()
       })
-      timer = setTimeout(next, NEXT_ADDRESS_MS)
+      timer = setTimeout(next, NEXT_ADDRESS_MS).unref()
     }
     signal.addEventListener('abort', onAbort, { once: true })
     next()

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { expect, test, vi } from 'vitest'
 import { Authority } from '../../../test/network/certificates.ts'
+import { holdsProcess } from '../../../test/network/holds-process.ts'
 import { closedPort, connectProxy, tcpServer } from '../../../test/network/servers.ts'
 import { connectThroughProxy } from './proxy.ts'
 
@@ -19,7 +20,7 @@ test('names the target, carries both directions and half-close', async () => {
   await using proxy = await connectProxy({ route: () => ({ host: '127.0.0.1', port: server.port }) })
   const socket = await connectThroughProxy(new URL(`http://127.0.0.1:${proxy.port}`), 'example.com:443', { signal })
   socket.write('ping')
-  expect(await said(socket)).toBe('ping')
+  expect([await said(socket), holdsProcess(socket)]).toEqual(['ping', false])
   socket.end()
   expect(await said(socket)).toBe('bye')
   expect(proxy.asked).toEqual(['example.com:443'])
@@ -32,6 +33,10 @@ test('credentials of the URL are sent, and never shown', async () => {
   const url = new URL(`http://me:p%40ss@127.0.0.1:${proxy.port}`)
   const socket = await connectThroughProxy(url, 'example.com:443', { signal })
   socket.destroy()
+  const unquoted = Buffer.from('me:50%').toString('base64')
+  await using other = await connectProxy({ authorization: `Basic ${unquoted}`, route: () => 403 })
+  const refused = connectThroughProxy(new URL(`http://me:50%@127.0.0.1:${other.port}`), 'example.com:443', { signal })
+  await expect(refused).rejects.toThrow('403')
   const wrong = new URL(`http://me:secret@127.0.0.1:${proxy.port}`)
   const error: unknown = await connectThroughProxy(wrong, 'example.com:443', { signal }).catch(
     (thrown: unknown) => thrown,

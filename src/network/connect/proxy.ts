@@ -74,6 +74,8 @@ function beginConnect(proxy: URL, target: string, { authorities }: ProxyOptions)
               ...(authorities === undefined ? {} : { ca: [...authorities] }),
             })
           : connectTcp(address)
+      // What a sandbox has open holds no process open.
+      socket.unref()
       socket.setNoDelay(true)
       socket.setKeepAlive(true, 60_000)
       return socket
@@ -83,8 +85,17 @@ function beginConnect(proxy: URL, target: string, { authorities }: ProxyOptions)
 
 function authorizationOf({ username, password }: URL): Readonly<Record<string, string>> {
   if (username === '' && password === '') return {}
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const pair = `${decoded(username)}:${decoded(password)}`
   return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
+/** A per cent sign that begins no code stands for itself, as it does for curl: URLs leave it as it was written. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 // The proxy itself: that it refuses connections does not mean that the target does.

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::io::Errno;
-use rustix::net::{connect, socket_with, sockopt, AddressFamily, SocketFlags, SocketType};
+use rustix::net::{connect, getpeername, getsockname, socket_with, sockopt, AddressFamily, SocketFlags, SocketType};
 use serde::Serialize;
 
 use super::poller::{Event, Interest, Owner, Part, Poller, Watched};
 use super::port::Port;
-use super::splice::{Splice, StreamNumbers};
+use super::splice::{self, Splice, StreamNumbers};
 use super::{Agent, Exchange};
 use crate::wire::message::{self, ErrorCode, RequestError};
 use crate::wire::request;
@@ -49,7 +49,7 @@ impl Dial {
             Ok((socket, connected)) => {
                 let mut socket = poller.watch(socket, Owner::Exchange(self.id), Part::Socket);
                 if connected {
-                    self.connected(socket, channel);
+                    self.arrived(socket, then, poller, channel);
                 } else {
                     // Should the list not take it, the host's deadline ends the exchange.
                     let _ = socket.want(Interest::WRITE);
@@ -67,7 +67,13 @@ impl Dial {
         }
     }
 
-    fn connected(&mut self, socket: Watched, channel: &mut Port) {
+    /// The socket is connected: to a server, unless it has found itself.
+    fn arrived(&mut self, socket: Watched, then: Option<SocketAddr>, poller: &Poller, channel: &mut Port) {
+        if is_connected_to_itself(&socket) {
+            // By a reset, or its port would stay taken for a minute, and the server is yet to come.
+            splice::reset(socket);
+            return self.failed(Errno::CONNREFUSED, then, poller, channel);
+        }
         self.splice.join(socket);
         self.phase = Phase::Connected;
         channel.event(self.id, &message::Event::Connected);
@@ -80,7 +86,7 @@ impl Dial {
         let phase = std::mem::replace(&mut self.phase, Phase::Refused(String::new()));
         match phase {
             Phase::Connecting { socket, then } => match sockopt::socket_error(&socket) {
-                Ok(Ok(())) if event.write => self.connected(socket, channel),
+                Ok(Ok(())) if event.write => self.arrived(socket, then, poller, channel),
                 Ok(Ok(())) => self.phase = Phase::Connecting { socket, then },
                 Ok(Err(error)) | Err(error) => {
                     drop(socket);
@@ -132,6 +138,12 @@ impl Dial {
         }
         channel.respond_behind_data(self.id, &Ok(Ended {}));
     }
+}
+
+/// Whether both ends are the same: where nobody listens, the kernel may choose the very port that is asked for as the
+/// connection's own, and TCP then joins the socket with itself (RFC 9293, 3.5, simultaneous open).
+fn is_connected_to_itself(socket: &Watched) -> bool {
+    matches!((getsockname(socket), getpeername(socket)), (Ok(own), Ok(Some(peer))) if own == peer)
 }
 
 /// A socket on its way; true when it has arrived. Over the loopback interface that is the rule.

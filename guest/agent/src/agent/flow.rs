@@ -27,13 +27,15 @@ pub struct Flow {
     pub splice: Splice,
     /// The host has said that the exchange is over: what is left is the program's to take.
     pub answered: bool,
+    /// Since when it is known that no program holds its connection.
+    pub left: Option<Duration>,
 }
 
 impl Flow {
     #[must_use]
     pub fn new(id: u32, number: u16, opening: Vec<u8>) -> Self {
         let stage = Stage::Asking { opening };
-        Self { number, stage, splice: Splice::new(id, STREAMS), answered: false }
+        Self { number, stage, splice: Splice::new(id, STREAMS), answered: false, left: None }
     }
 
     /// The host has the connection: the packet that opens it, to be sent on.

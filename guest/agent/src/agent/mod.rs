@@ -10,6 +10,7 @@ mod inflow;
 pub mod ladder;
 mod live_repl;
 mod network;
+mod network_switch;
 mod outbox;
 mod output;
 mod poller;

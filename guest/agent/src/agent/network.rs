@@ -13,20 +13,18 @@ use rustix::net::{acceptfrom_with, SocketFlags};
 use super::flow::{self, Flow, Stage};
 use super::poller::{Event, Interest, Owner, Part, Poller, Watched};
 use super::port::Port;
-use super::{splice, Agent, Exchange};
+use super::splice;
 use crate::clock;
-use crate::error::{Step, StepError};
+use crate::error::StepError;
 use crate::network::device::{self, write_packet, Frame};
 use crate::network::dns::{self, Query, Question};
 use crate::network::nat::{Ends, Nat};
 use crate::network::openings;
 use crate::network::packet::{readdress, Checksum, Content, Packet, Segment, IPV4_BYTES, RST, UDP_BYTES};
 use crate::network::reply::{self, Unreachable};
-use crate::network::trust::write_new;
 use crate::network::{GATEWAY, GUEST};
 use crate::wire::answer::{Refusal, Resolved};
-use crate::wire::message::{Connect, ErrorCode, RequestError, Resolve};
-use crate::wire::request;
+use crate::wire::message::{Connect, Resolve};
 use crate::wire::Answer;
 
 /// Flows that may be there, waiting and open.
@@ -38,13 +36,12 @@ const NAME_PORT: u16 = 53;
 const AT_A_TIME: usize = 64;
 /// Between two looks at all sockets of the guest, which take milliseconds under emulation.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// How long a connection that no program holds keeps its place, where there are no others, for what is still on its way.
+const LEFT: Duration = Duration::from_secs(5);
 /// How long the device stays for the resets of all flows, which are on their way inside the guest's own kernel.
 const LAST_RESETS: Duration = Duration::from_millis(500);
 /// More than the device's queue holds.
 const LAST_PACKETS: usize = 1_024;
-
-/// The host has its own deadlines for names; to ask again before they have passed would only be more work.
-const RESOLVER: &str = "nameserver 100.64.0.1\noptions timeout:10 attempts:2\n";
 
 /// A program that waits for the addresses of a name.
 struct Asking {
@@ -122,13 +119,19 @@ impl Network {
     }
 
     /// Answers what has come through the device before there was no way to it.
-    fn drain(&mut self, port: &mut Port) {
+    pub fn drain(&mut self, port: &mut Port) {
         for _ in 0..LAST_PACKETS {
             if !self.frame.read(self.device.as_fd()) {
                 break;
             }
             self.turn_round(port);
         }
+    }
+
+    /// On its way out.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing.is_some()
     }
 
     /// Nothing of it is needed any more.
@@ -170,13 +173,22 @@ impl Network {
         let Some(flow) = self.flows.get_mut(&id) else { return };
         flow.splice.accept(bytes);
         if flow.splice.waiting_bytes() > 0 {
-            let waiting: usize = self.flows.values().map(|flow| flow.splice.waiting_bytes()).sum();
-            if waiting > self.waiting_limit {
-                self.give_up(id, port);
-                return;
-            }
+            self.bound_waiting(port);
         }
         self.pump(id, port);
+    }
+
+    /// Keeps what waits for programs below its limit. Whose program has fetched nothing for the longest time goes first: the
+    /// others only happen to receive something now.
+    fn bound_waiting(&mut self, port: &mut Port) {
+        let mut waiting: usize = self.flows.values().map(|flow| flow.splice.waiting_bytes()).sum();
+        while waiting > self.waiting_limit {
+            let slow = self.flows.iter().filter(|(_, flow)| flow.splice.waiting_bytes() > 0);
+            let Some((id, flow)) = slow.min_by_key(|(_, flow)| flow.splice.last_fetch()) else { return };
+            let (id, freed) = (*id, flow.splice.waiting_bytes());
+            waiting -= freed;
+            self.give_up(id, port);
+        }
     }
 
     pub fn end(&mut self, id: u32, port: &mut Port) {
@@ -398,19 +410,31 @@ impl Network {
         self.flows.insert(id, Flow::new(id, number, opening));
     }
 
-    /// Gives up connections whose programs wait for them no more.
+    /// Gives up connections whose programs wait for them no more, or have left them to a server that does not read: such a
+    /// one never ends by itself, and a few hundred would leave nobody else a place.
     fn forget_the_gone(&mut self, port: &mut Port) {
         let now = clock::now();
         if now < self.next_look {
             return;
         }
         self.next_look = now + BETWEEN_LOOKS;
-        let Some(waiting) = openings::read() else { return };
-        let gone = self.flows.iter().filter(|(_, flow)| {
-            let is_asking = matches!(flow.stage, Stage::Asking { .. });
-            is_asking && self.nat.ends(flow.number).is_none_or(|ends| !waiting.contains(&ends))
-        });
-        for (id, number) in gone.map(|(id, flow)| (*id, flow.number)).collect::<Vec<_>>() {
+        let Some(openings) = openings::read() else { return };
+        let mut gone = Vec::new();
+        for (id, flow) in &mut self.flows {
+            let ends = self.nat.ends(flow.number);
+            match flow.stage {
+                Stage::Asking { .. } if ends.is_none_or(|ends| !openings.waiting.contains(&ends)) => {
+                    gone.push((*id, flow.number));
+                }
+                Stage::Joined if ends.is_none_or(|ends| !openings.held.contains(&ends)) => {
+                    if now.saturating_sub(*flow.left.get_or_insert(now)) >= LEFT {
+                        gone.push((*id, flow.number));
+                    }
+                }
+                _ => flow.left = None,
+            }
+        }
+        for (id, number) in gone {
             self.give_up(id, port);
             self.nat.forget(number);
         }
@@ -438,45 +462,5 @@ impl Network {
     fn tell_name(&self, to: u16, message: &[u8]) {
         let (from, to) = (SocketAddrV4::new(GATEWAY, NAME_PORT), SocketAddrV4::new(GUEST, to));
         write_packet(&self.device, &reply::datagram(from, to, message));
-    }
-}
-
-impl Agent {
-    /// Turns the network on or off. Programs that are started from now on find it so.
-    pub(super) fn set_network(&mut self, id: u32, request: &request::Network) -> Result<(), RequestError> {
-        let done = if request.enabled { self.network_on(request.authorities.as_deref()) } else { self.network_off() };
-        done.map_err(|error| RequestError::new(ErrorCode::Internal, error.to_string()))?;
-        if request.enabled {
-            self.respond_resumed(id);
-        } else {
-            self.exchanges.insert(id, Exchange::NetworkOff);
-        }
-        Ok(())
-    }
-
-    fn network_on(&mut self, authorities: Option<&str>) -> Result<(), StepError> {
-        let files = &mut self.config.network;
-        if let Some(trust) = &mut files.trust {
-            trust.set(authorities.unwrap_or_default())?;
-        }
-        // One that is on its way out goes at once.
-        self.network = self.network.take().filter(|network| network.closing.is_none());
-        if self.network.is_none() {
-            self.network = Some(Box::new(Network::open(&files.device, files.waiting_bytes, &self.poller)?));
-        }
-        write_new(&files.resolver, RESOLVER.as_bytes()).step("writing resolv.conf")
-    }
-
-    fn network_off(&mut self) -> Result<(), StepError> {
-        let Some(network) = &mut self.network else { return Ok(()) };
-        network.close(&mut self.port)?;
-        write_new(&self.config.network.resolver, b"").step("writing resolv.conf")
-    }
-
-    /// Lets the network go once it is closed.
-    pub(super) fn drop_closed_network(&mut self) {
-        if let Some(mut network) = self.network.take_if(|network| network.is_closed()) {
-            network.drain(&mut self.port);
-        }
     }
 }

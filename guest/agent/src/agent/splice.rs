@@ -1,12 +1,15 @@
 //! A socket of a program's on one side, the two streams of an exchange on the other: bytes with credit, half-closes and
 //! resets, both ways. A `dial` of the host and a flow of the guest are the same here.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 use rustix::net::{shutdown, sockopt, Shutdown};
 
 use super::inflow::Inflow;
 use super::poller::{Event, Interest, Watched};
 use super::port::{Port, CHUNK_BYTES};
+use crate::clock;
 use crate::wire::{Frame, FrameType};
 
 /// Chunks read of one socket between two looks at everything else.
@@ -30,13 +33,24 @@ pub struct Splice {
     /// The program has been told that the host sends no more.
     host_ended: bool,
     broken: bool,
+    /// When the program last made room for bytes of the host.
+    last_fetch: Duration,
 }
 
 impl Splice {
     #[must_use]
     pub fn new(id: u32, streams: StreamNumbers) -> Self {
         let (socket, inflow) = (None, Inflow::default());
-        Self { id, streams, socket, inflow, program_ended: false, host_ended: false, broken: false }
+        Self {
+            id,
+            streams,
+            socket,
+            inflow,
+            program_ended: false,
+            host_ended: false,
+            broken: false,
+            last_fetch: clock::now(),
+        }
     }
 
     /// Takes the socket of the connection, which now stands. What the host has sent meanwhile goes there with the next pump.
@@ -49,8 +63,8 @@ impl Splice {
     }
 
     pub fn accept(&mut self, bytes: &[u8]) {
-        let Self { socket, inflow, broken, .. } = self;
-        inflow.accept(bytes, |bytes| write(socket.as_ref(), broken, bytes));
+        let Self { socket, inflow, broken, last_fetch, .. } = self;
+        inflow.accept(bytes, |bytes| write(socket.as_ref(), broken, last_fetch, bytes));
     }
 
     pub fn end(&mut self) {
@@ -61,6 +75,12 @@ impl Splice {
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.inflow.waiting_bytes()
+    }
+
+    /// When the program last made room.
+    #[must_use]
+    pub fn last_fetch(&self) -> Duration {
+        self.last_fetch
     }
 
     /// The program has been given everything.
@@ -99,8 +119,8 @@ impl Splice {
 
     /// Writes what the socket takes, gives credit back, and passes the host's half-close on.
     pub fn pump_to_program(&mut self, port: &mut Port) {
-        let Self { socket, inflow, broken, .. } = self;
-        inflow.push(|bytes| write(socket.as_ref(), broken, bytes));
+        let Self { socket, inflow, broken, last_fetch, .. } = self;
+        inflow.push(|bytes| write(socket.as_ref(), broken, last_fetch, bytes));
         if self.broken {
             return;
         }
@@ -165,12 +185,12 @@ impl Splice {
 /// Closes a socket so that its peer sees a reset.
 pub fn reset(socket: Watched) {
     // Cannot fail on a socket; without it the peer would see an end instead.
-    let _ = sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO));
+    let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
     drop(socket);
 }
 
-/// Writes what the socket takes now.
-fn write(socket: Option<&Watched>, broken: &mut bool, bytes: &[u8]) -> usize {
+/// Writes what the socket takes now, and notes when it took something.
+fn write(socket: Option<&Watched>, broken: &mut bool, taken: &mut Duration, bytes: &[u8]) -> usize {
     let mut written = 0;
     let Some(socket) = socket.filter(|_| !*broken) else { return 0 };
     while written < bytes.len() {
@@ -183,6 +203,9 @@ fn write(socket: Option<&Watched>, broken: &mut bool, bytes: &[u8]) -> usize {
                 break;
             }
         }
+    }
+    if written > 0 {
+        *taken = clock::now();
     }
     written
 }
