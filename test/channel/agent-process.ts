@@ -43,7 +43,9 @@ export class AgentProcess implements AsyncDisposable {
     await mkdir(home)
     const [near, far] = await connectedSockets()
     // The agent inherits the far end as its descriptor 0; this process keeps none of it.
-    const child = spawn(program, [home, directory, directory], { stdio: [far, 'ignore', 'inherit'] })
+    const child = spawn(program, [home, directory, directory, join(directory, 'resolv.conf')], {
+      stdio: [far, 'ignore', 'inherit'],
+    })
     far.destroy()
     try {
       const channel = await Channel.open(near, { helloTimeoutMs: HELLO_TIMEOUT_MS })
