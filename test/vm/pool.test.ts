@@ -77,6 +77,8 @@ describe('a scheduler with a warm pool for each language', () => {
   it('refills from the check-out on', async () => {
     await scheduler.ready()
     const creation = scheduler.create({ language: 'bash' })
+    // The check-out itself waits for nothing, and the next VM is far from being there.
+    await new Promise((resolve) => setImmediate(resolve))
     expect(scheduler.stats().pools.bash).toMatchObject({ size: 1, idle: 0, filling: 1 })
     await using sandbox = await creation
     await scheduler.ready()
