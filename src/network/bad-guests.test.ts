@@ -125,3 +125,16 @@ test('thousands of connections that nobody finishes opening hold 64 sockets', as
   expect(begun).toBe(64)
   expect(silent.gateway.metrics().connections).toMatchObject({ open: 0, opened: 0 })
 })
+
+test('a place that was given up can be taken at once', async () => {
+  await using server = await tcpServer(() => undefined)
+  using world = new TestGateway({ network: true, routes: { ':80': server.port } })
+  const programs = Array.from({ length: 512 }, () => world.program(ADDRESS, 80))
+  await Promise.all(programs.map(async ({ connected }) => await connected))
+  expect(await world.program(ADDRESS, 80).ended).toMatchObject({ failure: { code: 'busy' } })
+  programs[0]?.reset()
+  const next = world.program(ADDRESS, 80)
+  await next.connected
+  for (const program of [...programs, next]) program.reset()
+  await world.settled()
+})

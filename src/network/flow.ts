@@ -77,6 +77,11 @@ export class Flow {
     }
   }
 
+  /** Whether it was ended before its time: its socket is gone. */
+  get hasEnded(): boolean {
+    return this.#ended.signal.aborted
+  }
+
   /** Ends it now with an error, unless it has ended: the guest is told, the peer gets a reset. */
   end(failure: ConnectionFailure): void {
     if (this.#ended.signal.aborted) return

@@ -104,7 +104,7 @@ export class Gateway {
   async connect(connection: GuestConnection): Promise<void> {
     if (this.#closed) return connection.finish({ code: 'refused', message: 'the network is closed' })
     const { address, port } = connection
-    if (this.#flows.size >= MAX_CONNECTIONS) {
+    if (this.#isFull()) {
       const reason = `expected at most ${MAX_CONNECTIONS} connections, got one more`
       this.#log.refused({ kind: 'connect', address, port, rule: LIMITS.connections, reason })
       return connection.finish({ code: 'busy', message: reason })
@@ -139,6 +139,12 @@ export class Gateway {
   close(): void {
     this.#closed = true
     for (const flow of this.#flows) flow.end({ code: 'reset', message: 'the network is closed' })
+  }
+
+  /** What the guest has given up counts no more, although its end is still on its way through here. */
+  #isFull(): boolean {
+    if (this.#flows.size < MAX_CONNECTIONS) return false
+    return [...this.#flows].filter(({ hasEnded }) => !hasEnded).length >= MAX_CONNECTIONS
   }
 
   /** Whether a rule of the user has the very name: then it is no way to carry something out in names. */

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Sandbox, Scheduler } from '../../src/index.ts'
 import { Authority } from '../network/certificates.ts'
@@ -332,5 +335,25 @@ print(json.dumps([outcome(kept) != 'y', attempt('api.example', 80) != 'connected
     expect((await sandbox.runCode('curl -s http://api.example/; echo $?')).stdout).toBe('6\n')
     await sandbox.setNetwork({ allow: ['api.example'] })
     expect((await sandbox.runCode('curl -sS http://api.example/')).stdout).toBe('you asked api.example for /')
+  })
+})
+
+describe('a connection of a program', () => {
+  it('holds no process of the host open', async () => {
+    const library = fileURLToPath(new URL('../../dist/index.js', import.meta.url))
+    const host = 'host.exec-sandbox.internal'
+    const program = `
+      import { Sandbox } from ${JSON.stringify(library)}
+      const sandbox = await Sandbox.create({ language: 'bash', network: { allow: ['${host}:${echo.port}'] } })
+      await sandbox.commands.start(['bash', '-c', 'exec 3<>/dev/tcp/${host}/${echo.port}; sleep 1000'])
+      while (sandbox.metrics().network.connections.open === 0) await new Promise((resolve) => setTimeout(resolve, 50))
+      console.log('connected')`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let said = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(said).toBe('connected\n')
   })
 })
