@@ -36,3 +36,4 @@ export {
 export { clockKey, processorKey } from './processor.ts'
 export { findResources, freeDiskBytes, type HostResources } from './resources.ts'
 export { jailUidRange, type UidRange } from './uid-range.ts'
+export { checkEntry, type EntryProblem, readRegularFile } from './entry-check.ts'

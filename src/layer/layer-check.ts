@@ -1,20 +1,22 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { lstat, readFile } from 'node:fs/promises'
-import { AbortedError, errnoOf, throwIfAborted } from '../base/index.ts'
-import { directoryInode, fileIdentity, hasStamp, type LayerPaths, readBootId, writeStamp } from '../host/index.ts'
+import { lstat } from 'node:fs/promises'
+import { throwIfAborted } from '../base/index.ts'
+import {
+  checkEntry,
+  type EntryProblem,
+  fileIdentity,
+  hasStamp,
+  type LayerPaths,
+  readBootId,
+  readRegularFile,
+  writeStamp,
+} from '../host/index.ts'
 import { type LayerManifest, parseLayerManifest } from './layer-manifest.ts'
 
 export type LayerVerdict =
   | { readonly kind: 'good'; readonly manifest: LayerManifest; readonly identity: string }
-  /** There is none, or it was removed while it was looked at. */
-  | { readonly kind: 'absent' }
-  /** This process cannot look at it now; that says nothing about the layer. */
-  | { readonly kind: 'unknown'; readonly reason: string }
-  | { readonly kind: 'damaged'; readonly reason: string; readonly inode: bigint }
-
-/** The process or the host has run out of something; trying later may help. */
-const PASSING_ERRORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']
+  | EntryProblem
 
 /**
  * Looks whether a layer is whole and is the one of its key. Reads the disk only when its stamp does not fit: after a restart of
@@ -22,19 +24,7 @@ const PASSING_ERRORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN
  * @throws AbortedError, and nothing else
  */
 export async function checkLayer(paths: LayerPaths, key: string, signal: AbortSignal): Promise<LayerVerdict> {
-  let inode: bigint | undefined
-  try {
-    inode = await directoryInode(paths.directory)
-    if (inode === undefined) return { kind: 'absent' }
-    return await checkFiles(paths, key, inode, signal)
-  } catch (error) {
-    if (error instanceof AbortedError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    if (inode === undefined || PASSING_ERRORS.includes(errnoOf(error) ?? '')) return { kind: 'unknown', reason }
-    // Removed by another process in the meantime, and perhaps built anew: nothing is wrong with either.
-    const now = await directoryInode(paths.directory).catch(() => undefined)
-    return now === inode ? { kind: 'damaged', reason, inode } : { kind: 'absent' }
-  }
+  return await checkEntry(paths.directory, async (inode) => await checkFiles(paths, key, inode, signal))
 }
 
 async function checkFiles(paths: LayerPaths, key: string, inode: bigint, signal: AbortSignal): Promise<LayerVerdict> {
@@ -46,7 +36,7 @@ async function checkFiles(paths: LayerPaths, key: string, inode: bigint, signal:
     lstat(paths.disk),
     readBootId(),
   ])
-  const parsed = parseLayerManifest(text, key)
+  const parsed = parseLayerManifest(text.toString(), key)
   if (!parsed.ok) return damaged(parsed.reason)
   const { manifest } = parsed
   if (size !== manifest.disk.size) return damaged(`its disk has ${size} bytes instead of ${manifest.disk.size}`)
@@ -70,10 +60,4 @@ export async function digestDisk(path: string, signal: AbortSignal): Promise<str
     hash.update(chunk)
   }
   return hash.digest('hex')
-}
-
-/** @throws Error when it is not a regular file: reading a FIFO would wait for ever */
-async function readRegularFile(path: string): Promise<string> {
-  if (!(await lstat(path)).isFile()) throw new Error(`${path} is not a regular file`)
-  return await readFile(path, 'utf8')
 }

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { lstat, readFile } from 'node:fs/promises'
-import { AbortedError, errnoOf } from '../base/index.ts'
+import { lstat } from 'node:fs/promises'
 import {
   allocatedBytesOf,
-  directoryInode,
+  checkEntry,
+  type EntryProblem,
   fileIdentity,
   hasStamp,
   readBootId,
+  readRegularFile,
   type TemplatePaths,
   writeStamp,
 } from '../host/index.ts'
@@ -15,14 +16,7 @@ import { parseTemplateManifest, type TemplateManifest } from './template-manifes
 
 export type TemplateVerdict =
   | { readonly kind: 'good'; readonly manifest: TemplateManifest; readonly digested: boolean }
-  /** There is none, or it was removed while it was looked at. */
-  | { readonly kind: 'absent' }
-  /** This process cannot look at it now; that says nothing about the template. */
-  | { readonly kind: 'unknown'; readonly reason: string }
-  | { readonly kind: 'damaged'; readonly reason: string; readonly inode: bigint }
-
-/** The process or the host has run out of something; trying later may help. */
-const PASSING_ERRORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']
+  | EntryProblem
 
 /**
  * Looks whether a template is whole and is the one of its key. Reads the manifest and the state; reads the RAM file
@@ -30,19 +24,7 @@ const PASSING_ERRORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN
  * @throws AbortedError, and nothing else
  */
 export async function checkTemplate(paths: TemplatePaths, key: string, signal: AbortSignal): Promise<TemplateVerdict> {
-  let inode: bigint | undefined
-  try {
-    inode = await directoryInode(paths.directory)
-    if (inode === undefined) return { kind: 'absent' }
-    return await checkFiles(paths, key, inode, signal)
-  } catch (error) {
-    if (error instanceof AbortedError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    if (inode === undefined || PASSING_ERRORS.includes(errnoOf(error) ?? '')) return { kind: 'unknown', reason }
-    // Removed by another process in the meantime, and perhaps built anew: nothing is wrong with either.
-    const now = await directoryInode(paths.directory).catch(() => undefined)
-    return now === inode ? { kind: 'damaged', reason, inode } : { kind: 'absent' }
-  }
+  return await checkEntry(paths.directory, async (inode) => await checkFiles(paths, key, inode, signal))
 }
 
 async function checkFiles(
@@ -86,10 +68,4 @@ async function digestRam(path: string, manifest: TemplateManifest, signal: Abort
   const sparse = (await allocatedBytesOf(path)) <= manifest.ram.allocated
   const { sha256 } = await digestMemory(path, sparse ? { signal, chunks: manifest.ram.chunks } : { signal })
   return sha256
-}
-
-/** @throws Error when it is not a regular file: reading a FIFO would wait for ever */
-async function readRegularFile(path: string): Promise<Buffer> {
-  if (!(await lstat(path)).isFile()) throw new Error(`${path} is not a regular file`)
-  return await readFile(path)
 }
