@@ -5,55 +5,14 @@
 // The host can do more than this file asks of it.
 #[allow(dead_code)]
 mod host;
+// Nor has each file a use for all of this.
+#[allow(dead_code)]
+mod network_host;
 
 use exec_sandbox_agent::wire::FrameType;
 use host::Host;
-use serde_json::{json, Value};
-
-const WINDOW: u64 = 262_144;
-
-/// A host and an agent with the network on; `None` where that cannot be.
-fn start() -> Option<Host> {
-    let Some(mut host) = Host::start_with_network() else {
-        eprintln!("no network namespace with a TUN device: not tested here");
-        return None;
-    };
-    let on = host.request("network", &json!({ "enabled": true }));
-    host.result(on);
-    Some(host)
-}
-
-/// Starts a Python program, which has `s` as a connection that `connect(address, port)` makes.
-fn python(host: &mut Host, program: &str) -> u32 {
-    let prelude = "import errno, os, socket, sys, threading, time\n\
-        def connect(address='93.184.216.34', port=443):\n\
-        \x20   s = socket.socket(); s.connect((address, port)); return s\n\
-        def attempt(call):\n\
-        \x20   try: return call()\n\
-        \x20   except OSError as e: return errno.errorcode.get(e.errno, str(e))\n";
-    host.request("exec", &json!({ "argv": ["python3", "-c", format!("{prelude}{program}")] }))
-}
-
-fn stdout(host: &mut Host, id: u32) -> String {
-    let (heard, _) = host.result(id);
-    assert_eq!(String::from_utf8_lossy(&heard.stderr), "");
-    String::from_utf8(heard.stdout).unwrap()
-}
-
-fn say_connected(host: &mut Host, id: u32) {
-    host.send(FrameType::Event, 0, id, br#"{"event":"connected"}"#);
-}
-
-fn refuse(host: &mut Host, id: u32, code: &str) {
-    host.answer(id, &json!({ "error": { "code": code, "message": "for the test" } }));
-}
-
-/// The next connection that a program asks for.
-fn next_connect(host: &mut Host) -> (u32, Value) {
-    let (id, asked) = host.next_asked();
-    assert_eq!(asked["method"], "connect");
-    (id, asked["params"].clone())
-}
+use network_host::{next_connect, python, refuse, say_connected, start, stdout, WINDOW};
+use serde_json::json;
 
 #[test]
 fn programs_that_give_up_without_a_word_make_room_for_others() {
