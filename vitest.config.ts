@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['test/**/*.test.ts', 'guest/repl/**/*.test.ts'],
-          exclude: ['test/repository/**', 'test/vm/**', 'test/long/**', '**/node_modules/**'],
+          exclude: ['test/repository/**', 'test/vm/**', 'test/long/**', 'test/mutations/**', '**/node_modules/**'],
           testTimeout: 60_000,
         },
       },
@@ -53,6 +53,15 @@ export default defineConfig({
           include: ['test/long/**/*.test.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 3 },
+        },
+      },
+      // Takes protections away and demands that the suite notices: about an hour (`npm run test:mutations`).
+      {
+        test: {
+          name: 'mutations',
+          include: ['test/mutations/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

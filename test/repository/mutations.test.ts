@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { type Mutation, MUTATIONS, mutate } from '../mutations/index.ts'
+import { REQUIREMENT_IDS } from './requirement-ids.ts'
+import { ROOT } from './repository.ts'
+
+const labelOf = ({ rows, removes }: Mutation): string => `${rows.join(', ')}: ${removes}`
+
+test('every mutation finds what it takes away, once, and changes it', () => {
+  for (const mutation of MUTATIONS) {
+    const text = readFileSync(join(ROOT, mutation.file), 'utf8')
+    expect(mutate(text, mutation), labelOf(mutation)).not.toBe(text)
+  }
+})
+
+test('every mutation names rows of the requirements and a test that exists, and no two are called the same', () => {
+  for (const mutation of MUTATIONS) {
+    expect(REQUIREMENT_IDS, labelOf(mutation)).toEqual(expect.arrayContaining([...mutation.rows]))
+    const { file, name } = mutation.test
+    expect(existsSync(join(ROOT, file)), file).toBe(true)
+    expect(readFileSync(join(ROOT, file), 'utf8'), labelOf(mutation)).toContain(name)
+  }
+  expect(new Set(MUTATIONS.map(labelOf)).size).toBe(MUTATIONS.length)
+})
+
+test('a mutation that would hit nothing, or two places, is refused', () => {
+  const mutation = {
+    rows: [],
+    removes: '',
+    file: 'x',
+    from: 'a',
+    to: 'b',
+    rebuild: 'none',
+    test: { file: '', name: '' },
+  } as const
+  expect(mutate('cat', mutation)).toBe('cbt')
+  expect(() => mutate('dog', mutation)).toThrow(/got it 0 times/)
+  expect(() => mutate('banana', mutation)).toThrow(/got it 3 times/)
+})
