@@ -19,6 +19,7 @@ export interface Verdict {
 export class Scratch implements Disposable {
   private readonly directory: string
   private readonly root: string
+  private readonly cache: string
   private readonly env: NodeJS.ProcessEnv
 
   constructor() {
@@ -27,20 +28,20 @@ export class Scratch implements Disposable {
     // Beside the cache: links do not cross file systems.
     this.directory = mkdtempSync(`${cache}-mutations-`)
     this.root = join(this.directory, 'repository')
-    const own = join(this.directory, 'cache')
+    this.cache = join(this.directory, 'cache')
     for (const path of repositoryFiles()) {
       mkdirSync(dirname(join(this.root, path)), { recursive: true })
       cpSync(join(ROOT, path), join(this.root, path), { verbatimSymlinks: true })
     }
     symlinkSync(join(ROOT, 'node_modules'), join(this.root, 'node_modules'))
-    execFileSync('cp', ['-al', cache, own])
+    execFileSync('cp', ['-al', cache, this.cache])
     // cargo writes into files of its own in place, which would reach through a link.
     const target = join('build', 'agent-target')
-    rmSync(join(own, target), { recursive: true, force: true })
-    if (existsSync(join(cache, target))) execFileSync('cp', ['-a', join(cache, target), join(own, target)])
+    rmSync(join(this.cache, target), { recursive: true, force: true })
+    if (existsSync(join(cache, target))) execFileSync('cp', ['-a', join(cache, target), join(this.cache, target)])
     // The variables by which a test runner knows its workers are not for the runner that is started here.
     const outer = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'))
-    this.env = { ...Object.fromEntries(outer), EXEC_SANDBOX_CACHE_DIR: own }
+    this.env = { ...Object.fromEntries(outer), EXEC_SANDBOX_CACHE_DIR: this.cache }
     this.build('image')
   }
 
@@ -92,6 +93,8 @@ export class Scratch implements Disposable {
 
   private build(what: Mutation['rebuild']): void {
     if (what === 'none') return
+    // What was found about this host is asked anew: the code that asks may be what has changed.
+    rmSync(join(this.cache, 'verdicts'), { recursive: true, force: true })
     const built = [this.attempt('node_modules/.bin/tsc', ['-b'])]
     if (what === 'image') built.push(this.attempt(process.execPath, ['dist/cli/main.js', 'image', 'build']))
     for (const { status, output } of built) if (status !== 0) throw new Error(`cannot be built:\n${output}`)
