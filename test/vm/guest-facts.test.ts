@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { resolvePaths } from '../../src/host/index.ts'
+import { openImage } from '../../src/image/index.ts'
 import { type Sandbox, Scheduler } from '../../src/index.ts'
 
 // What a program finds in its VM: one VM for the file.
@@ -47,6 +50,33 @@ describe('the machine', () => {
     if (scheduler.stats().accelerator === 'tcg') {
       expect(await bash('grep -m1 "model name" /proc/cpuinfo')).toContain('SapphireRapids')
     }
+  })
+
+  it('C09: the root is EROFS, its modules are compiled for good, and what a user compiles stays in memory', async () => {
+    expect(await bash('grep " / " /proc/mounts')).toMatch(/ erofs ro,/)
+    // Offset 84 of the superblock at 1024 is the set of algorithms: lz4 is the lowest bit, and the only one.
+    const image = await openImage({ paths: resolvePaths(process.env), env: process.env })
+    const superblock = (await readFile(image.root)).subarray(1024, 1152)
+    expect([superblock.readUInt32LE(0), superblock.readUInt16LE(84)]).toEqual([0xe0f5e1e2, 1])
+    const report = await python(`
+import importlib.util, json, os, pathlib, subprocess, sys
+def flags(source):
+    # PEP 552: the second word is 1 for a hash that nobody checks, 3 for one that is checked, 0 for a time.
+    return int.from_bytes(open(importlib.util.cache_from_source(str(source)), 'rb').read(8)[4:], 'little')
+library = pathlib.Path(os.__file__).parent
+sources = [path for path in library.rglob('*.py') if not {'test', 'tests', 'lib2to3'} & set(path.parts)]
+missing = [str(path) for path in sources if not os.path.exists(importlib.util.cache_from_source(str(path)))]
+kinds = sorted({flags(path) for path in sources if str(path) not in missing})
+os.makedirs('/home/user/own', exist_ok=True)
+pathlib.Path('/home/user/own/mine.py').write_text('answer = 42')
+subprocess.run([sys.executable, '-c', 'import mine'], cwd='/home/user/own', check=True)
+made = importlib.util.cache_from_source('/home/user/own/mine.py')
+kind = subprocess.run(['stat', '-f', '-c', '%T', made], capture_output=True, text=True, check=True).stdout.strip()
+print(json.dumps({'modules': len(sources), 'missing': missing[:5], 'kinds': kinds, 'own': kind}))
+`)
+    const { modules, ...rest } = JSON.parse(report) as { modules: number }
+    expect(modules).toBeGreaterThan(500)
+    expect(rest).toEqual({ missing: [], kinds: [1], own: 'tmpfs' })
   })
 
   it('C08: the clock is the TSC and resolves microseconds', async () => {
