@@ -24,6 +24,23 @@ test('every mutation names rows of the requirements and a test that exists, and 
   expect(new Set(MUTATIONS.map(labelOf)).size).toBe(MUTATIONS.length)
 })
 
+test('docs/mutations.md lists them all', async () => {
+  const lines = MUTATIONS.map(
+    ({ rows, removes, file, test: { file: testFile, name } }) =>
+      `| ${rows.join(', ')} | ${removes} | [${file}](../${file}) | [${testFile}](../${testFile}) › "${name}" |`,
+  )
+  const text = `# Protections taken away
+
+One line for each protection that \`npm run test:mutations\` takes away in a copy of the repository, and the test that has to fail then. Made from
+[\`test/mutations\`](../test/mutations/index.ts) by \`npx vitest run test/repository/mutations.test.ts -u\`; a test compares.
+
+| rows | what is taken away | where | the test that notices |
+|---|---|---|---|
+${lines.toSorted().join('\n')}
+`
+  await expect(text).toMatchFileSnapshot(join(ROOT, 'docs', 'mutations.md'))
+})
+
 test('a mutation that would hit nothing, or two places, is refused', () => {
   const mutation = {
     rows: [],
