@@ -7,15 +7,29 @@ import { type BuildContext, withStep } from './build-context.ts'
 import { contentKey } from './content-key.ts'
 import { hasPvhEntryNote } from './elf-notes.ts'
 import { findConfigMisses, parseFragment } from './kernel-config.ts'
+import { placeRelocations } from './kernel-relocations.ts'
 import { guestDirectory } from './recipe.ts'
 import { CommandError, commandEnvironment, runCommand } from './run-command.ts'
 import { type BuiltComponent, type Component, provideComponent, withTemporaryDirectory } from './store.ts'
 
 const SOURCE_PACKAGE = 'linux-source-6.12'
-/** In guest/image: the kernel parameter by which clocks under emulation need no guessing. */
-const ADDED_SOURCE = 'qemu-clocks.c'
+/** Sources of our own, in guest/image, and where in the kernel's tree they go. */
+const ADDED_SOURCES = [
+  // The kernel parameter by which clocks under emulation need no guessing.
+  { name: 'qemu-clocks.c', directory: 'arch/x86/kernel' },
+  // The kernel moves itself to a random address.
+  { name: 'pvh-kaslr.c', directory: 'arch/x86/platform/pvh' },
+] as const
+/** The one line of the kernel's source that is changed: the last step of the PVH entry calls ours before it. */
+const PVH_ENTRY = {
+  file: 'arch/x86/platform/pvh/head.S',
+  line: '\tlea pvh_bootparams(%rip), %rsi\n',
+  before: '\tcall pvh_randomize_base\n',
+} as const
+/** What the kernel's own build makes of CONFIG_RELOCATABLE. */
+const RELOCATIONS = 'arch/x86/boot/compressed/vmlinux.relocs'
 /** Raised when this file builds something else from the same inputs. */
-const KERNEL_BUILD_VERSION = '1'
+const KERNEL_BUILD_VERSION = '2'
 /** Object files of a build of this fragment, about; only a scale for the progress. */
 const EXPECTED_OBJECTS = 1_050
 /** Reproducible: the kernel would otherwise carry the time, user and host of its build. */
@@ -39,15 +53,16 @@ export async function provideKernel(context: BuildContext): Promise<Component> {
   return await withStep(context, 'kernel', async (progress) => {
     const { signal, paths, logger } = context
     const fragment = await readFile(join(guestDirectory, 'image', 'kernel.config'), 'utf8')
-    const addition = await readFile(join(guestDirectory, 'image', ADDED_SOURCE), 'utf8')
+    const additions = await readAdditions()
     const source = await findSource(context)
     const compiler = await compilerVersion(signal)
+    const addition = JSON.stringify(additions)
     const key = contentKey({ source: source.version, fragment, addition, compiler, build: KERNEL_BUILD_VERSION })
     const build = async (output: string): Promise<BuiltComponent> =>
       await withTemporaryDirectory(paths, 'kernel-source', async (work) => {
         progress({ detail: `unpacking ${SOURCE_PACKAGE} ${source.version}` })
         const tree = await unpackSource(source, work, signal)
-        await addSource(tree, addition)
+        await addSources(tree, additions)
         await configure(tree, fragment, signal)
         await compile(tree, signal, (objects) => {
           const percent = Math.min(99, Math.floor((100 * objects) / EXPECTED_OBJECTS))
@@ -115,11 +130,39 @@ async function unpackSource(source: KernelSource, work: string, signal: AbortSig
   return join(target, name)
 }
 
-/** A source file of our own beside the kernel's: unlike a patch it does not depend on the text around it. */
-async function addSource(tree: string, source: string): Promise<void> {
-  const directory = join(tree, 'arch', 'x86', 'kernel')
-  await writeFile(join(directory, ADDED_SOURCE), source)
-  await appendFile(join(directory, 'Makefile'), `\nobj-y += ${ADDED_SOURCE.replace(/c$/, 'o')}\n`)
+interface Addition {
+  readonly name: string
+  readonly directory: string
+  readonly text: string
+}
+
+async function readAdditions(): Promise<Addition[]> {
+  return await Promise.all(
+    ADDED_SOURCES.map(async ({ name, directory }) => {
+      return { name, directory, text: await readFile(join(guestDirectory, 'image', name), 'utf8') }
+    }),
+  )
+}
+
+/** Source files of our own beside the kernel's: unlike a patch they do not depend on the text around them. */
+async function addSources(tree: string, additions: readonly Addition[]): Promise<void> {
+  for (const { name, directory, text } of additions) {
+    await writeFile(join(tree, directory, name), text)
+    await appendFile(join(tree, directory, 'Makefile'), `\nobj-y += ${name.replace(/c$/, 'o')}\n`)
+  }
+  const { file, line, before } = PVH_ENTRY
+  const parts = (await readFile(join(tree, file), 'utf8')).split(line)
+  if (parts.length !== 2) {
+    const fix = 'see how the PVH entry of this kernel ends, and mend PVH_ENTRY in src/image/kernel.ts'
+    throw new DependencyError(
+      `${file} of the kernel's source has changed, so its address could not be random: ${fix}`,
+      {
+        dependency: 'kernel source',
+        fix,
+      },
+    )
+  }
+  await writeFile(join(tree, file), parts.join(before + line))
 }
 
 async function configure(tree: string, fragment: string, signal: AbortSignal): Promise<void> {
@@ -153,7 +196,10 @@ async function finish(tree: string, output: string, signal: AbortSignal): Promis
   await copyFile(join(tree, '.config'), join(output, 'config'))
   // Symbols are of no use in the guest and would be read at every boot.
   await runCommand('strip', { args: ['--strip-all', '-o', vmlinux, join(tree, 'vmlinux')], signal })
-  if (hasPvhEntryNote(await readFile(vmlinux))) return
+  const kernel = await readFile(vmlinux)
+  placeRelocations(kernel, await readFile(join(tree, RELOCATIONS)))
+  await writeFile(vmlinux, kernel)
+  if (hasPvhEntryNote(kernel)) return
   const fix = 'keep CONFIG_PVH=y in guest/image/kernel.config'
   throw new DependencyError(`The kernel that was built has no PVH entry, so QEMU could not start it: ${fix}`, {
     dependency: 'kernel configuration',

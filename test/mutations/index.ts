@@ -1,7 +1,8 @@
+import { kernelMutations } from './kernel.ts'
 import type { Mutation } from './mutation.ts'
 import { networkMutations } from './network.ts'
 
 /** Every protection that `npm run test:mutations` takes away, one after the other. */
-export const MUTATIONS: readonly Mutation[] = [...networkMutations]
+export const MUTATIONS: readonly Mutation[] = [...kernelMutations, ...networkMutations]
 
 export { mutate, type Mutation } from './mutation.ts'

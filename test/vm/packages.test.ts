@@ -52,8 +52,7 @@ const PYTHON: Readonly<Record<string, Canary>> = {
   },
   psutil: {
     code: [
-      // The guest's kernel counts no swapped pages, of which psutil warns.
-      'import os, psutil, socket, warnings; warnings.simplefilter("ignore")',
+      'import os, psutil, socket, warnings; warnings.simplefilter("error")',
       'server = socket.create_server(("127.0.0.1", 0))',
       'me = psutil.Process()',
       'print(psutil.cpu_count(), psutil.cpu_times().user >= 0, psutil.virtual_memory().total > 2**28, psutil.swap_memory().total > 0)',
