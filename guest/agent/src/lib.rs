@@ -9,5 +9,6 @@ pub mod network;
 pub mod power;
 pub mod process;
 pub mod repl;
+pub mod seccomp;
 pub mod sys;
 pub mod wire;

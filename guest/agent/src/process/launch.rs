@@ -10,6 +10,7 @@ use rustix::net::{socketpair, AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::{pipe_with, PipeFlags};
 use rustix::process::Pid;
 
+use crate::seccomp::user_filter;
 use crate::sys::child::{fork_child, ChildPlan, CHILD_FAILURE_BYTES, STAGE_CWD, STAGE_EXEC, STAGE_IDENTITY};
 use crate::wire::request::Environment;
 
@@ -31,6 +32,7 @@ pub struct Launch<'a> {
     pub stdin: Stdin,
     /// Whether descriptor 3 is a socket to the agent, as REPLs have.
     pub with_socket: bool,
+    /// Whose rights the program has. With one it has a user's system calls, too.
     pub identity: Option<(u32, u32)>,
 }
 
@@ -94,6 +96,7 @@ impl Launch<'_> {
             cwd: &cwd,
             descriptors: &descriptors,
             identity: self.identity,
+            filter: self.identity.map(|_| user_filter()),
             oom_score_adj: OOM_SCORE_ADJ,
         })?;
         set_nonblocking(&forked.report)?;

@@ -9,6 +9,7 @@ use rustix::pipe::{pipe_with, PipeFlags};
 use rustix::process::Pid;
 
 use super::check;
+use super::seccomp::confine;
 
 /// What the child needs, prepared by the parent: between `fork` and `execve` nothing may allocate.
 pub struct ChildPlan<'a> {
@@ -21,6 +22,8 @@ pub struct ChildPlan<'a> {
     pub descriptors: &'a [BorrowedFd<'a>],
     /// uid and gid to become; `None` stays what it is (tests outside a VM).
     pub identity: Option<(u32, u32)>,
+    /// The system calls that the program has; `None` is all of them (tests outside a VM).
+    pub filter: Option<&'a [libc::sock_filter]>,
     /// The kernel ends processes with a high value first when memory runs out.
     pub oom_score_adj: &'a CStr,
 }
@@ -113,7 +116,10 @@ fn become_program(
         if libc::chdir(plan.cwd.as_ptr()) < 0 {
             return (STAGE_CWD, last_errno());
         }
-        // The seccomp filter of the user's processes belongs here: after the identity, right before the program.
+        // After the identity, and right before the program: what follows is `execve` alone.
+        if plan.filter.is_some_and(|filter| confine(filter).is_err()) {
+            return (STAGE_IDENTITY, last_errno());
+        }
         let mut errno = libc::ENOENT;
         for program in plan.programs {
             libc::execve(program.as_ptr(), argv.as_ptr(), environment.as_ptr());

@@ -4,6 +4,7 @@
 pub mod child;
 pub mod interface;
 pub mod machine;
+pub mod seccomp;
 pub mod shared_file;
 pub mod signals;
 pub mod wait;
