@@ -1,32 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { proofsOf, type Row, rowsOf } from '../../scripts/security/requirements-table.mjs'
 import { repositoryFiles, ROOT } from './repository.ts'
 import { REQUIREMENT_IDS } from './requirement-ids.ts'
 
-interface Row {
-  readonly id: string
-  readonly state: string
-  readonly proof: string
-}
-
-function rowsOf(markdown: string): Row[] {
-  return [...markdown.matchAll(/^\| *([A-Z]\d\d) *\|([^|]*)\|((?:\\\||[^|])*)\|/gm)].map((match) => ({
-    id: match[1] ?? '',
-    state: (match[2] ?? '').trim(),
-    proof: (match[3] ?? '').trim().replaceAll('\\|', '|'),
-  }))
-}
-
-const PROOF = /^(\S+) › "(.+)"$/
-
 /** What is wrong with a row's proof, or nothing. `titlesOf` gives the names of the tests in a file. */
-function fault({ id, state, proof }: Row, titlesOf: (path: string) => readonly string[] | undefined): string[] {
+function fault(row: Row, titlesOf: (path: string) => readonly string[] | undefined): string[] {
+  const { id, state, proof } = row
   if (state === 'not yet') return proof === '' ? [] : [`${id}: "not yet" and yet a proof`]
   if (state !== 'done') return [`${id}: unknown state "${state}"`]
-  return proof.split(/; (?=\S+ › ")/).flatMap((single) => {
-    const [, path, title] = PROOF.exec(single) ?? []
-    if (path === undefined || title === undefined) return [`${id}: not a proof: ${single}`]
+  if (proof === '') return [`${id}: "done" and yet no proof`]
+  return proofsOf(row).flatMap(({ text, path, title }) => {
+    if (path === undefined || title === undefined) return [`${id}: not a proof: ${text}`]
     const titles = titlesOf(path)
     if (titles === undefined) return [`${id}: no such test file: ${path}`]
     return titles.includes(title) ? [] : [`${id}: no test named "${title}" in ${path}`]

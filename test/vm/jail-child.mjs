@@ -7,7 +7,7 @@ import { decideAccelerator, planVm, QemuProcess } from '../../dist/qemu/index.js
 const logger = createLogger('silent')
 const paths = resolvePaths(process.env)
 const image = await openImage({ paths, env: process.env })
-const requested = 'auto'
+const requested = process.env.EXEC_SANDBOX_ACCELERATOR ?? 'auto'
 const verdict = await decideAccelerator({ requested, image, paths, env: process.env, jail: 'required', logger })
 const plan = planVm({ image, verdict, memoryMb: 192, cpus: 1, verbose: false })
 const qemu = await QemuProcess.start(plan, { logger })

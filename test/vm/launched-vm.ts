@@ -3,6 +3,7 @@ import { resolvePaths } from '../../src/host/index.ts'
 import { openImage } from '../../src/image/index.ts'
 import { decideAccelerator, planVm } from '../../src/qemu/index.ts'
 import { launchVm, type Vm } from '../../src/vm/index.ts'
+import { wantedAccelerator } from './wanted-accelerator.ts'
 
 /** A VM below the public API, for tests of the channel and of programs started with `exec`. */
 export async function launchTestVm(language = 'bash'): Promise<Vm> {
@@ -10,7 +11,7 @@ export async function launchTestVm(language = 'bash'): Promise<Vm> {
   const image = await openImage({ paths, env: process.env })
   const logger = createLogger('silent')
   const verdict = await decideAccelerator({
-    requested: 'auto',
+    requested: wantedAccelerator(),
     image,
     paths,
     env: process.env,

@@ -2,6 +2,7 @@ import { createLogger } from '../../src/base/index.ts'
 import { type HostPaths, resolvePaths } from '../../src/host/index.ts'
 import { type Image, openImage } from '../../src/image/index.ts'
 import { type AcceleratorVerdict, decideAccelerator, type JailMode, planVm, type VmPlan } from '../../src/qemu/index.ts'
+import { wantedAccelerator } from './wanted-accelerator.ts'
 
 export const silent = createLogger('silent')
 
@@ -17,7 +18,14 @@ export interface TestHost {
 export async function testHost(jail: JailMode = 'required'): Promise<TestHost> {
   const paths = resolvePaths(process.env)
   const image = await openImage({ paths, env: process.env })
-  const verdict = await decideAccelerator({ requested: 'auto', image, paths, env: process.env, jail, logger: silent })
+  const verdict = await decideAccelerator({
+    requested: wantedAccelerator(),
+    image,
+    paths,
+    env: process.env,
+    jail,
+    logger: silent,
+  })
   const plan = planVm({ image, verdict, memoryMb: 192, cpus: 1, verbose: false })
   return { paths, image, verdict, plan: (changes = {}) => ({ ...plan, ...changes }) }
 }
