@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** O_CLOEXEC in the octal `flags` of /proc/<pid>/fdinfo (proc(5)). */
 const CLOSE_ON_EXEC = 0o2000000
 
-/** The highest number of QEMU's own descriptors is 7; those below are replaced anyway. */
+/** QEMU's own descriptors without a jail go up to 7, and those below are replaced anyway; so is bubblewrap's next one in a jail. */
 export const FIRST_FOREIGN = 8
 
 /**

@@ -46,6 +46,9 @@ function namespaces(jail: Jail): readonly string[] {
     // Tells the host process whom to kill: see QemuChild.
     '--info-fd',
     String(QEMU_DESCRIPTORS.jail),
+    // Whatever runs in here asks the kernel for little: see renderJailFilter.
+    '--seccomp',
+    String(QEMU_DESCRIPTORS.filter),
     // When the host process dies in any way the kernel kills bubblewrap, its pid namespace and all in it.
     '--die-with-parent',
     // Out of the terminal's reach, in both directions.

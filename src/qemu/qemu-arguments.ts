@@ -11,10 +11,11 @@ export interface QemuArgument {
 }
 
 /**
- * Descriptors that QEMU inherits, connected to the host process. They have no names, so nobody else can connect. `jail` is
- * bubblewrap's own, where it tells the pid of its namespace's first process; QEMU does not get it.
+ * Descriptors that QEMU inherits, connected to the host process. They have no names, so nobody else can connect. The last two are
+ * bubblewrap's own and QEMU does not get them: on `jail` it tells the pid of its namespace's first process, from `filter` it
+ * reads the seccomp filter.
  */
-export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5, kvm: 6, jail: 7 } as const
+export const QEMU_DESCRIPTORS = { qmp: 3, console: 4, channel: 5, kvm: 6, jail: 7, filter: 8 } as const
 
 /** Names the agent looks for (interfaces between the host and the guest). */
 export const ROOT_SERIAL = 'root'

@@ -4,6 +4,7 @@ import { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KVM_DEVICE } from '../host/index.ts'
 import { QEMU_ENVIRONMENT } from './jail-arguments.ts'
+import { renderJailFilter } from './jail-filter.ts'
 import { findInheritable } from './inherited-descriptors.ts'
 import type { QemuCommand } from './qemu-command.ts'
 import type { Accelerator } from './vm-plan.ts'
@@ -45,8 +46,9 @@ export function spawnQemu(command: QemuCommand, accelerator: Accelerator): QemuC
     const kvm = accelerator === 'kvm' ? hold(KVM_DEVICE, 'r+') : nothing
     // Only bubblewrap may speak here; without it the descriptor would be QEMU's, and so would be the pid we kill.
     const info = command.jailed ? 'pipe' : nothing
+    const filter: Stdio = command.jailed ? ['pipe'] : []
     const opened = command.opened.map((path) => hold(path, 'r'))
-    const ours: Stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', kvm, info, ...opened]
+    const ours: Stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', kvm, info, ...filter, ...opened]
     return spawnWith(command, [...ours, ...inheritNothing(ours.length, nothing)])
   } finally {
     for (const descriptor of held) closeSync(descriptor)
@@ -62,12 +64,17 @@ function spawnWith(command: QemuCommand, stdio: Stdio): QemuChild {
     detached: true,
   })
   const streams: readonly unknown[] = child.stdio ?? []
-  const [, , , qmp, console_, channel, , jail] = streams
+  const [, , , qmp, console_, channel, , jail, filter] = streams
   const all = isDuplex(qmp) && isDuplex(console_) && isDuplex(channel)
   if (!(all && child.stderr instanceof Readable)) {
     // Node makes no streams when the process is out of descriptors; the child does not exist then.
     child.on('error', () => undefined)
     throw new Error('the host process has no descriptors left for another VM (see `ulimit -n`)')
+  }
+  if (command.jailed && isDuplex(filter)) {
+    // bubblewrap reads to the end before anything runs; a jail that gets none, or a part of one, does not start.
+    filter.on('error', () => undefined)
+    filter.end(JAIL_FILTER)
   }
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
@@ -89,6 +96,9 @@ function spawnWith(command: QemuCommand, stdio: Stdio): QemuChild {
  * build tool. Node closes only its own ones at exec; a taken-over QEMU must not find the others open.
  */
 const INHERITED = findInheritable()
+
+/** The same for every VM. */
+const JAIL_FILTER = renderJailFilter()
 
 type Stdio = Exclude<StdioOptions, string | undefined | null>
 
