@@ -1,9 +1,16 @@
+import { guestMutations, systemCallMutations } from './guest.ts'
 import { jailMutations } from './jail.ts'
 import { kernelMutations } from './kernel.ts'
 import type { Mutation } from './mutation.ts'
 import { networkMutations } from './network.ts'
 
 /** Every protection that `npm run test:mutations` takes away, one after the other. */
-export const MUTATIONS: readonly Mutation[] = [...jailMutations, ...kernelMutations, ...networkMutations]
+export const MUTATIONS: readonly Mutation[] = [
+  ...guestMutations,
+  ...systemCallMutations,
+  ...jailMutations,
+  ...kernelMutations,
+  ...networkMutations,
+]
 
 export { mutate, type Mutation } from './mutation.ts'
