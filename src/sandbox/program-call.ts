@@ -100,7 +100,8 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
   const perform = async (): Promise<ProgramOutcome<E>> => {
     const outputs = Promise.all([collect('stdout'), collect('stderr')])
     // Observed here so that a failure of the response, which comes first, leaves no unhandled rejection.
-    outputs.catch(() => undefined)
+    // A guest that sends more than it may is not waited for: it need never answer, and could send on for as long.
+    outputs.catch((error: unknown) => (error instanceof ProtocolError ? vm.end(error.message, error) : undefined))
     try {
       const end = await exchange.response
       const [stdout, stderr] = await Promise.race([outputs, failed])
