@@ -153,7 +153,10 @@ async function kvmFact(): Promise<DoctorFact> {
 }
 
 async function cgroupFact(): Promise<DoctorFact> {
-  const fact = await findCgroup()
+  const named = process.env['EXEC_SANDBOX_CGROUP'] || undefined
+  const fact = await findCgroup({ named }).catch((error: unknown) => {
+    return { state: 'not-delegated', reason: error instanceof Error ? error.message : String(error) } as const
+  })
   if (fact.state === 'delegated') return { id: 'cgroup', status: 'ok', detail: `v2, delegated: ${fact.directory}` }
   return {
     id: 'cgroup',

@@ -74,7 +74,14 @@ const result = z
       .describe('The uncaught error that ended the program'),
     source: z.enum(['pool', 'memory-snapshot', 'disk-snapshot', 'cold-boot']).describe('How the VM came to be'),
     timing: timing.describe('Milliseconds of each phase that took place'),
-    usage: z.strictObject({ guestCpuMs: milliseconds, guestPeakBytes: count }),
+    usage: z
+      .strictObject({
+        guestCpuMs: milliseconds,
+        guestPeakBytes: count,
+        hostCpuMs: milliseconds.optional(),
+        hostPeakBytes: count.optional(),
+      })
+      .describe('Of the program in the guest; of its VM on the host, where that tells'),
     downloads: z.array(download).describe('The copies of --download, in order'),
     ports: z.array(port).describe('The ports of --expose, in order'),
   })

@@ -1,7 +1,9 @@
 export { type AtomicWriteOptions, writeFileAtomic, writeJsonAtomic } from './atomic-file.ts'
 export { readBootId } from './boot-id.ts'
 export { type BubblewrapFact, findBubblewrap, findInPath, jailConditions, type JailMaker } from './bubblewrap.ts'
-export { type CgroupFact, findCgroup } from './cgroups.ts'
+export { type CgroupFact, findCgroup, type GroupParent } from './cgroups.ts'
+export { childrenOf, readProcessUsage } from './process-usage.ts'
+export { type GroupLimits, type GroupUsage, removeStaleGroups, VmGroup } from './vm-group.ts'
 export { type CommandOutcome, runCommand } from './command.ts'
 export {
   allocatedBytes,

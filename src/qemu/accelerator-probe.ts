@@ -7,6 +7,7 @@ import {
   rememberResult,
   verdictKey,
 } from './accelerator-verdict.ts'
+import { chooseGroups } from './choose-groups.ts'
 import { chooseJail, type JailMode } from './jail-choice.ts'
 import { killOrphans } from './orphans.ts'
 import type { ImageFiles } from './plan-vm.ts'
@@ -35,14 +36,15 @@ const LOCK_TIMEOUT_MS = PROBE_LIMIT_MS + 5_000
  */
 export async function decideAccelerator(options: AcceleratorOptions): Promise<AcceleratorVerdict> {
   const { requested, env, image, paths, logger, signal } = options
-  const [jail, orphans, program] = await Promise.all([
+  const [jail, orphans, program, groups] = await Promise.all([
     chooseJail(options.jail, env, paths),
     killOrphans(),
     resolveProgram(env, image.runtime),
+    chooseGroups(env, logger),
   ])
   if (orphans.length > 0) logger.warn('removed what a host process left that was killed', { processes: orphans.length })
   const features = await askQemu({ program, jail, paths, logger, signal })
-  const common = { features, jail, program, runtimeDir: paths.runtimeDir }
+  const common = { features, jail, program, runtimeDir: paths.runtimeDir, groups }
   const tcg = { ...common, accelerator: 'tcg' } as const
   if (requested === 'tcg') return { ...tcg, reason: 'TCG was asked for', source: 'requested' }
   const device = await findKvmDevice()

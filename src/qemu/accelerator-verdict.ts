@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
-import { type HostPaths, verdictFile, writeJsonAtomic } from '../host/index.ts'
+import { type GroupParent, type HostPaths, verdictFile, writeJsonAtomic } from '../host/index.ts'
 import type { QemuFeatures } from './qemu-features.ts'
 import { programKey } from './qemu-features.ts'
 import type { Accelerator, JailPlan, QemuProgram } from './vm-plan.ts'
@@ -17,6 +17,8 @@ export interface AcceleratorVerdict {
   readonly features: QemuFeatures
   readonly jail: JailPlan
   readonly runtimeDir: string
+  /** Where VMs get control groups; undefined where none can be made. */
+  readonly groups?: GroupParent | undefined
 }
 
 /** What the probe found out about KVM. */

@@ -13,6 +13,7 @@ const byUser: Jail = {
     { host: '/images/root.erofs', jailed: '/run/vm/root' },
   ],
   uid: undefined,
+  dataBytes: 1_610_612_736,
 }
 
 const byRoot: Jail = { ...byUser, uid: 1_879_048_192 }

@@ -1,5 +1,6 @@
 import { QEMU_DESCRIPTORS } from './qemu-arguments.ts'
 import type { QemuProgram, VmFile } from './vm-plan.ts'
+import { THREADS_LIMIT } from './vm-limits.ts'
 import { JAIL_DIRECTORY } from './vm-plan.ts'
 
 /** One jail: everything that `renderJailArguments` needs, and nothing that it would have to look up. */
@@ -8,6 +9,8 @@ export interface Jail {
   readonly files: readonly VmFile[]
   /** Set when root makes the jail: the uid and gid of this VM alone. Undefined for a normal user. */
   readonly uid: number | undefined
+  /** Bytes of private memory that QEMU may map. */
+  readonly dataBytes: number
 }
 
 /** QEMU's whole environment. One heap for all of its threads saves 1 MB per VM, and they seldom allocate at the same time. */
@@ -15,9 +18,6 @@ export const QEMU_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' } as const
 
 /** Files QEMU may have open: its own few, the image's, and one per pool thread. */
 const OPEN_FILES_LIMIT = 256
-
-/** Threads of one QEMU: one per processor, the main loop, RCU, and up to 64 of the block layer's pool. */
-const THREADS_LIMIT = 128
 
 /** The most that QEMU may write into a file: the state of a handful of devices takes 140 KB, and RAM is not written but mapped. */
 const STATE_LIMIT_BYTES = 16_777_216
@@ -91,6 +91,7 @@ function limits(jail: Jail): readonly string[] {
     '/usr/bin/prlimit',
     '--core=0',
     `--fsize=${jail.files.some(({ writable }) => writable === true) ? STATE_LIMIT_BYTES : 0}`,
+    `--data=${jail.dataBytes}`,
     '--memlock=0',
     `--nofile=${OPEN_FILES_LIMIT}`,
     ...threads,

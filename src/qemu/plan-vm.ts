@@ -33,6 +33,7 @@ export function planVm(options: PlanOptions): VmPlan {
     program: verdict.program,
     jail: verdict.jail,
     runtimeDir: verdict.runtimeDir,
+    groups: verdict.groups,
     files: vmFiles({ ...image, layer, memory: ANONYMOUS }),
     cpu: verdict.accelerator === 'kvm' ? KVM_CPU : verdict.features.cpu,
     memoryMb,

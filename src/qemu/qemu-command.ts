@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { dropTo, KEEP_NOTHING, renderJailArguments } from './jail-arguments.ts'
 import { renderQemuArguments } from './qemu-arguments.ts'
+import { dataLimit } from './vm-limits.ts'
 import { openedPath, openedPaths, type ProcessPlan, type QemuProgram, type VmPlan } from './vm-plan.ts'
 
 /** A command to spawn. */
@@ -21,22 +22,36 @@ const LOADER = '/lib64/ld-linux-x86-64.so.2'
 /**
  * The whole command that starts QEMU for a plan: jail, limits, QEMU. Pure.
  * @param uid the VM's own uid when root starts it
+ * @param group directory of its control group, if it has one
  */
-export function renderQemuCommand(plan: VmPlan, uid: number | undefined): QemuCommand {
-  return confine(plan, uid, renderQemuArguments(plan))
+export function renderQemuCommand(plan: VmPlan, uid: number | undefined, group?: string): QemuCommand {
+  return confine(plan, uid, renderQemuArguments(plan), group)
 }
 
 /** As `renderQemuCommand`, for other arguments to the same program. */
-export function confine(plan: ProcessPlan, uid: number | undefined, argv: readonly string[]): QemuCommand {
+export function confine(
+  plan: ProcessPlan & Partial<Pick<VmPlan, 'memoryMb'>>,
+  uid: number | undefined,
+  argv: readonly string[],
+  group?: string,
+): QemuCommand {
   const { program, jail } = plan
-  if (jail.kind === 'off') return { ...unconfined(program, uid, argv), jailed: false, opened: openedPaths(plan) }
-  const wall = renderJailArguments({ program, files: plan.files, uid })
-  return {
+  const inGroup = (command: QemuCommand): QemuCommand => (group === undefined ? command : enter(group, command))
+  if (jail.kind === 'off')
+    return inGroup({ ...unconfined(program, uid, argv), jailed: false, opened: openedPaths(plan) })
+  const wall = renderJailArguments({ program, files: plan.files, uid, dataBytes: dataLimit(plan.memoryMb) })
+  return inGroup({
     file: jail.path,
     argv: [...wall, program.binary, ...firmwareArguments(program, '/'), ...argv],
     jailed: true,
     opened: [],
-  }
+  })
+}
+
+/** The first thing the process does is to enter its group (0 is whoever writes), so all that comes of it is in there. */
+function enter(group: string, command: QemuCommand): QemuCommand {
+  const script = 'echo 0 >"$0/cgroup.procs" && exec "$@"'
+  return { ...command, file: '/bin/sh', argv: ['-c', script, group, command.file, ...command.argv] }
 }
 
 type UnopenedCommand = Omit<QemuCommand, 'opened' | 'jailed'>

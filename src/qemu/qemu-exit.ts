@@ -8,6 +8,8 @@ export type ExitCause =
   | { readonly kind: 'guest-shutdown'; readonly reason: string }
   /** QEMU was ended by a signal from outside, or aborted. */
   | { readonly kind: 'signal'; readonly signal: string }
+  /** The host's kernel ended it: it took more memory than its control group may have. */
+  | { readonly kind: 'memory-limit' }
   /** QEMU ended by itself; 1 is how it refuses its arguments. */
   | { readonly kind: 'code'; readonly code: number }
   /** QEMU broke QMP and was killed. */
@@ -30,6 +32,7 @@ export function describeExit(exit: QemuExit): string {
   if (exit.kind === 'guest-panic') return `the guest kernel panicked: ${exit.message}`
   if (exit.kind === 'guest-shutdown') return `the guest shut itself down (${exit.reason})`
   if (exit.kind === 'signal') return `QEMU was ended by ${exit.signal}${lastLine(exit.stderrTail)}`
+  if (exit.kind === 'memory-limit') return 'the host ended QEMU: it took more memory than its control group allows'
   if (exit.kind === 'code') return `QEMU ended by itself with code ${exit.code}${lastLine(exit.stderrTail)}`
   if (exit.kind === 'broke-qmp') return `QEMU was killed: ${exit.reason}`
   return `QEMU could not be started: ${exit.error}`

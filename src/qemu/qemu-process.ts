@@ -3,6 +3,7 @@ import { chown } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { z } from 'zod'
 import { BootError, DependencyError, type Logger, TextRing, throwIfAborted } from '../base/index.ts'
+import { childrenOf, type GroupUsage, readProcessUsage, VmGroup } from '../host/index.ts'
 import { BootLog } from './boot-log.ts'
 import { leaseUid, type UidLease } from './jail-uid.ts'
 import { type QemuChild, type ChildEnd, childDead, killTree, spawnQemu } from './qemu-child.ts'
@@ -10,6 +11,7 @@ import { confine, type QemuCommand, renderQemuCommand } from './qemu-command.ts'
 import { canPass, describeExit, type ExitCause, findPanic, type QemuExit, STDERR_TAIL_LENGTH } from './qemu-exit.ts'
 import { QmpClient, QmpError } from './qmp-client.ts'
 import type { QmpEvent } from './qmp-messages.ts'
+import { groupLimits } from './vm-limits.ts'
 import type { Accelerator, ProcessPlan, VmPlan } from './vm-plan.ts'
 
 export interface QemuStartOptions {
@@ -45,22 +47,20 @@ export class QemuProcess implements AsyncDisposable {
   readonly #child: QemuChild
   readonly #bootLog: BootLog
   readonly #logger: Logger
-  readonly #lease: UidLease | undefined
+  readonly #holdings: Holdings
+  #innermost: number | undefined
+  #qemuPid: number | undefined
   #qmp: QmpClient | undefined
   #cause: ExitCause | undefined
   #killTimer: NodeJS.Timeout | undefined
   #onMigration: ((status: string) => void) | undefined
 
-  private constructor(
-    command: QemuCommand,
-    accelerator: Accelerator,
-    lease: UidLease | undefined,
-    options: QemuStartOptions,
-  ) {
+  private constructor(command: QemuCommand, accelerator: Accelerator, holdings: Holdings, options: QemuStartOptions) {
     this.#logger = options.logger
-    this.#lease = lease
+    this.#holdings = holdings
     this.#bootLog = new BootLog(options.onBootLog)
     this.#child = spawnQemu(command, accelerator)
+    void this.#child.innermost.then((pid) => (this.#innermost = pid))
     this.#child.stderr.on('data', (chunk: Buffer) => this.stderr.push(chunk))
     this.#child.console.on('data', (chunk: Buffer) => this.#bootLog.push(chunk))
     // A reset by the dying peer is no news: the exit is, and it always follows.
@@ -75,26 +75,27 @@ export class QemuProcess implements AsyncDisposable {
    * AbortedError. Nothing is left running.
    */
   static async start(plan: VmPlan, options: QemuStartOptions): Promise<QemuProcess> {
-    return await QemuProcess.#start(plan, options, (uid) => renderQemuCommand(plan, uid))
+    return await QemuProcess.#start(plan, options, (uid, group) => renderQemuCommand(plan, uid, group))
   }
 
   /** As `start`, with other arguments to the same program in the same jail: how a QEMU is asked about itself. */
   static async startWith(plan: ProcessPlan, argv: readonly string[], options: QemuStartOptions): Promise<QemuProcess> {
-    return await QemuProcess.#start(plan, options, (uid) => confine(plan, uid, argv))
+    return await QemuProcess.#start(plan, options, (uid, group) => confine(plan, uid, argv, group))
   }
 
   static async #start(
     plan: ProcessPlan,
     options: QemuStartOptions,
-    render: (uid: number | undefined) => QemuCommand,
+    render: (uid: number | undefined, group: string | undefined) => QemuCommand,
   ): Promise<QemuProcess> {
     throwIfAborted(options.signal)
     const maker = plan.jail.kind === 'bubblewrap' ? plan.jail.maker : plan.jail.user
     const lease = maker.kind === 'root' ? await leaseUid(plan, maker.uids) : undefined
     if (lease !== undefined) await giveWritable(plan, lease)
-    const command = render(lease?.uid)
+    const group = await makeGroup(plan, lease)
+    const command = render(lease?.uid, group?.directory)
     options.logger.debug('starting QEMU', { command: [command.file, ...command.argv].join(' ') })
-    const qemu = await QemuProcess.#spawn(command, plan.accelerator, lease, options)
+    const qemu = await QemuProcess.#spawn(command, plan.accelerator, { lease, group }, options)
     try {
       await qemu.#greet(options.signal)
       return qemu
@@ -110,13 +111,13 @@ export class QemuProcess implements AsyncDisposable {
   static async #spawn(
     command: QemuCommand,
     accelerator: Accelerator,
-    lease: UidLease | undefined,
+    holdings: Holdings,
     options: QemuStartOptions,
   ): Promise<QemuProcess> {
     try {
-      return new QemuProcess(command, accelerator, lease, options)
+      return new QemuProcess(command, accelerator, holdings, options)
     } catch (error) {
-      await lease?.[Symbol.asyncDispose]()
+      await giveBack(holdings)
       const message = error instanceof Error ? error.message : String(error)
       throw new BootError(
         `The VM did not start: ${message}`,
@@ -144,6 +145,21 @@ export class QemuProcess implements AsyncDisposable {
   /** Process id of the outermost process, undefined if it never started. */
   get pid(): number | undefined {
     return this.#child.process.pid
+  }
+
+  /** What the VM has taken of the host so far: of its control group, or else of QEMU's process. */
+  hostUsage(): GroupUsage {
+    const ofGroup = this.#holdings.group?.usage()
+    if (ofGroup?.cpuMs !== undefined && ofGroup.peakBytes !== undefined) return ofGroup
+    this.#qemuPid ??= this.#findQemu()
+    const ofProcess = this.#qemuPid === undefined ? undefined : readProcessUsage(this.#qemuPid)
+    return { cpuMs: ofGroup?.cpuMs ?? ofProcess?.cpuMs, peakBytes: ofGroup?.peakBytes ?? ofProcess?.peakBytes }
+  }
+
+  /** In a jail QEMU is the child of the namespace's first process, as the host numbers them. */
+  #findQemu(): number | undefined {
+    if (this.#child.jail === undefined) return this.#child.process.pid
+    return this.#innermost === undefined ? undefined : childrenOf(this.#innermost)[0]
   }
 
   /** Lets the host process end although this QEMU runs; it dies with the host process. */
@@ -227,9 +243,11 @@ export class QemuProcess implements AsyncDisposable {
     clearTimeout(this.#killTimer)
     this.#bootLog.finish()
     this.#qmp?.close()
-    await this.#lease?.[Symbol.asyncDispose]()
+    const { group } = this.#holdings
+    const killedByGroup = group?.ranOutOfMemory === true ? ({ kind: 'memory-limit' } as const) : undefined
+    await giveBack(this.#holdings)
     const exit: QemuExit = {
-      ...(this.#lateGuestCause(end) ?? this.#cause ?? causeOf(end)),
+      ...(this.#lateGuestCause(end) ?? this.#cause ?? killedByGroup ?? causeOf(end)),
       stderrTail: this.stderr.text().slice(-STDERR_TAIL_LENGTH),
     }
     this.#logger.debug('QEMU is dead', { cause: describeExit(exit) })
@@ -277,6 +295,32 @@ async function giveWritable(plan: ProcessPlan, lease: UidLease): Promise<void> {
   } catch (error) {
     await lease[Symbol.asyncDispose]()
     throw error
+  }
+}
+
+/** What a VM holds of the host besides its process, until that is dead. */
+interface Holdings {
+  readonly lease: UidLease | undefined
+  readonly group: VmGroup | undefined
+}
+
+async function giveBack({ lease, group }: Holdings): Promise<void> {
+  await group?.[Symbol.asyncDispose]()
+  await lease?.[Symbol.asyncDispose]()
+}
+
+async function makeGroup(plan: ProcessPlan, lease: UidLease | undefined): Promise<VmGroup | undefined> {
+  if (plan.groups === undefined) return undefined
+  try {
+    return await VmGroup.create(plan.groups, groupLimits(plan))
+  } catch (error) {
+    await lease?.[Symbol.asyncDispose]()
+    const message = error instanceof Error ? error.message : String(error)
+    throw new BootError(
+      `The VM did not start: its control group could not be made: ${message}`,
+      { phase: 'qemu', bootLog: '', stderr: '' },
+      { cause: error },
+    )
   }
 }
 

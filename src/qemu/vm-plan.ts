@@ -1,4 +1,4 @@
-import type { JailMaker } from '../host/index.ts'
+import type { GroupParent, JailMaker } from '../host/index.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
 
@@ -35,6 +35,8 @@ export interface ProcessPlan {
   readonly runtimeDir: string
   /** Every file of the host that QEMU may open besides its own program. */
   readonly files: readonly VmFile[]
+  /** Where the VM gets a control group of its own; undefined where none can be made. */
+  readonly groups?: GroupParent | undefined
 }
 
 /** A file of the host that the VM gets, under the name it has inside the jail. */

@@ -1,5 +1,6 @@
 import { ProtocolError, throwIfAborted, untilAborted, VmLostError } from '../base/index.ts'
 import type { Exchange } from '../channel/index.ts'
+import type { GroupUsage } from '../host/index.ts'
 import { type ExecEnd, STREAMS, type Vm } from '../vm/index.ts'
 import type { OutputCallback } from './options.ts'
 import { collectOutput } from './output.ts'
@@ -14,6 +15,13 @@ export interface ProgramOutcome<E extends ExecEnd = ExecEnd> {
   readonly stderr: string
   readonly stdoutTruncated: boolean
   readonly stderrTruncated: boolean
+  readonly host: HostUsage
+}
+
+/** What the VM took of the host while the program ran, with all else that ran in it meanwhile. */
+export interface HostUsage {
+  readonly hostCpuMs?: number
+  readonly hostPeakBytes?: number
 }
 
 /** Bytes of each output stream. */
@@ -84,6 +92,7 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
     announceFailure(failure.error)
   }
   const hasFailed = (): boolean => failure !== undefined
+  const before = vm.hostUsage()
   const exchange = options.begin({ fail, watch, hasFailed })
   const whileWanted = (callback: OutputCallback | undefined): OutputCallback | undefined =>
     callback && (async (text, bytes) => (hasFailed() ? undefined : await callback(text, bytes)))
@@ -114,6 +123,7 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
         stderr: stderr.text,
         stdoutTruncated: end.stdoutTruncated || stdout.cut,
         stderrTruncated: end.stderrTruncated || stderr.cut,
+        host: hostUsage(before, vm.hostUsage()),
       }
     } catch (error) {
       if (failure !== undefined) throw failure.error
@@ -131,6 +141,14 @@ export function startProgram<E extends ExecEnd>(vm: Vm, options: ProgramCallOpti
     () => undefined,
   )
   return { exchange, outcome, finished, fail, watch, hasFailed }
+}
+
+function hostUsage(before: GroupUsage, after: GroupUsage): HostUsage {
+  const known = before.cpuMs !== undefined && after.cpuMs !== undefined
+  return {
+    ...(known ? { hostCpuMs: Math.max(0, after.cpuMs - before.cpuMs) } : {}),
+    ...(after.peakBytes === undefined ? {} : { hostPeakBytes: after.peakBytes }),
+  }
 }
 
 // `cancelled` is only ever the answer to a cancel of ours, and then the call ends with its own error.

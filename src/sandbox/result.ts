@@ -47,6 +47,10 @@ export interface Usage {
   readonly guestCpuMs: number
   /** Peak resident bytes of the interpreter. */
   readonly guestPeakBytes: number
+  /** CPU milliseconds of the VM's process on the host during the call, with whatever else ran in the VM. Absent where the host does not tell. */
+  readonly hostCpuMs?: number
+  /** Peak resident bytes of the VM on the host since it was started: what it was resumed from counts once it was read. Absent where the host does not tell. */
+  readonly hostPeakBytes?: number
 }
 
 /** The uncaught error that ended a program, as its interpreter reported it. */
@@ -103,7 +107,7 @@ export const OUTPUT_LIMITS = { stdout: 1_000_000, stderr: 100_000 } as const
 
 /** @param startedAt when the call came, by `performance.now()` */
 export function programResult(outcome: ProgramOutcome, source: Source, startedAt: number): ProgramResult {
-  const { end, reason, stdout, stderr, stdoutTruncated, stderrTruncated } = outcome
+  const { end, host, reason, stdout, stderr, stdoutTruncated, stderrTruncated } = outcome
   return {
     stdout,
     stderr,
@@ -117,6 +121,6 @@ export function programResult(outcome: ProgramOutcome, source: Source, startedAt
       executeMs: end.executeMs,
       totalMs: performance.now() - startedAt,
     },
-    usage: { guestCpuMs: end.cpuMs, guestPeakBytes: end.peakBytes },
+    usage: { guestCpuMs: end.cpuMs, guestPeakBytes: end.peakBytes, ...host },
   }
 }

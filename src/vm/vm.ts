@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { BootError, type Logger, ProtocolError, type SandboxError, VmLostError } from '../base/index.ts'
 import { type Channel, describeEnd, RequestRefusedError } from '../channel/index.ts'
+import type { GroupUsage } from '../host/index.ts'
 import { describeExit, formatVersion, type QemuProcess, saveState, type VmPlan } from '../qemu/index.ts'
 import { type GuestIdentity, pingGuest, resumeGuest } from './agent-client.ts'
 
@@ -68,6 +69,11 @@ export class Vm implements AsyncDisposable {
   /** The last lines of the boot log. */
   get bootLog(): string {
     return this.#qemu.bootLog.text()
+  }
+
+  /** What it has taken of the host so far. */
+  hostUsage(): GroupUsage {
+    return this.#qemu.hostUsage()
   }
 
   /** Lets the caller's process exit although this VM runs; QEMU dies with it. */

@@ -1,6 +1,7 @@
 import { guestMutations, systemCallMutations } from './guest.ts'
 import { jailMutations } from './jail.ts'
 import { kernelMutations } from './kernel.ts'
+import { limitMutations } from './limits.ts'
 import type { Mutation } from './mutation.ts'
 import { networkMutations } from './network.ts'
 
@@ -10,6 +11,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...systemCallMutations,
   ...jailMutations,
   ...kernelMutations,
+  ...limitMutations,
   ...networkMutations,
 ]
 

@@ -10,6 +10,8 @@ const image = await openImage({ paths, env: process.env })
 const requested = process.env.EXEC_SANDBOX_ACCELERATOR ?? 'auto'
 const verdict = await decideAccelerator({ requested, image, paths, env: process.env, jail: 'required', logger })
 const plan = planVm({ image, verdict, memoryMb: 192, cpus: 1, verbose: false })
-const qemu = await QemuProcess.start(plan, { logger })
+// A group to make the VM's own in, where the test gives one.
+const groups = process.env.TEST_GROUP && { directory: process.env.TEST_GROUP, controllers: [] }
+const qemu = await QemuProcess.start(groups ? { ...plan, groups } : plan, { logger })
 process.stdout.write(`${qemu.pid}\n`)
 await qemu.exited
