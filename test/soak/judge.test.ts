@@ -45,7 +45,12 @@ describe('the judge of a soak', () => {
   it('finds one descriptor more at one idle point', () => {
     const points = series((at) => (at === 5_000 ? 21 : 20))
     expect(judgeEqual('files', points).violation).toBe('was 20, and 21 after 5000 executions')
-    expect(judgeEqual('files', series(() => 20)).violation).toBeUndefined()
+    expect(
+      judgeEqual(
+        'files',
+        series(() => 20),
+      ).violation,
+    ).toBeUndefined()
   })
 
   it('compares latency by medians of thirds', () => {
