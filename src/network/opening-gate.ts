@@ -1,6 +1,6 @@
 import { untilAborted } from '../base/index.ts'
 import { HeldBytes } from './held-bytes.ts'
-import { ClientHelloReader, type ClientOpening } from './tls/client-hello.ts'
+import { ClientHelloReader, type ClientOpening, mayBeOtherProtocol } from './tls/client-hello.ts'
 
 /** The first bytes of a connection: what they are, and themselves, which have not gone out yet. */
 export interface HeldOpening {
@@ -18,10 +18,6 @@ export interface OpeningGateOptions {
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
-
-/** Bytes of a record's header: fewer say nothing of a ClientHello. */
-const RECORD_HEADER_BYTES = 5
-const HANDSHAKE_RECORD = 0x16
 
 /**
  * Reads what a program sends until it is known whether that is TLS and for which name.
@@ -45,7 +41,8 @@ export async function readOpening(
   if (mustSpeak) startClock()
   const cutShort = (why: string): HeldOpening => {
     const bytes = held.take()
-    return { bytes, opening: isShort(bytes) ? { kind: 'not-tls' } : { kind: 'malformed', why } }
+    // A few bytes of another protocol, which waits for an answer to them: they were held because a hello of SSL 2 may begin like that.
+    return { bytes, opening: mayBeOtherProtocol(bytes) ? { kind: 'not-tls' } : { kind: 'malformed', why } }
   }
   try {
     for (;;) {
@@ -67,12 +64,4 @@ export async function readOpening(
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-/**
- * Whether these few bytes are some other protocol's, which waits for an answer to them. They were held because a hello of
- * SSL 2 may begin like that; nobody speaks it any more, and it has no server name.
- */
-function isShort(bytes: Uint8Array): boolean {
-  return bytes.byteLength < RECORD_HEADER_BYTES && bytes[0] !== HANDSHAKE_RECORD
 }

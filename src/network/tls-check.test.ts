@@ -110,6 +110,31 @@ test('a hello longer than 16 KiB, and one cut short, are refused', async () => {
   expect(world.refusals).toEqual(Array(2).fill(`tls good.example ${ADDRESS} 443 (malformed TLS)`))
 })
 
+test.each([
+  ['a warning', [0x15, 3, 1, 0, 2, 1, 90], 0],
+  ['another version', [0x16, 4], 2],
+])('a hello behind %s, which some servers do not mind, is refused on any port', async (_, before, skipped) => {
+  await using server = await recorder()
+  using world = worldOf(server, { allow: ['good.example'] })
+  for (const port of [443, 5000]) {
+    const program = await world.open('good.example', port)
+    await program.send(Buffer.concat([Buffer.from(before), (await clientHello('wrong.example')).subarray(skipped)]))
+    expect(await program.ended).toMatchObject({ failure: { code: 'refused' } })
+  }
+  expect(server.got()).toHaveLength(0)
+})
+
+test('the first byte of a record of TLS is held until more comes, and refused when nothing does', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  await using server = await recorder()
+  using world = worldOf(server, { allow: ['good.example'] })
+  const program = await world.open('good.example', 5000)
+  await program.send(Uint8Array.of(0x15))
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(await program.ended).toMatchObject({ failure: { code: 'refused' } })
+  expect(server.got()).toHaveLength(0)
+})
+
 test('TLS on any port is checked, whatever the port is for', async () => {
   await using server = await recorder()
   using world = worldOf(server, { allow: ['good.example'] })

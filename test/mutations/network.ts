@@ -13,6 +13,15 @@ export const networkMutations: readonly Mutation[] = [
   },
   {
     rows: ['E02'],
+    removes: 'that what some servers take for TLS is TLS',
+    file: 'src/network/tls/client-hello.ts',
+    from: "malformed('it begins with a TLS record that is no ClientHello') : NOT_TLS",
+    to: 'NOT_TLS : NOT_TLS',
+    rebuild: 'none',
+    test: { file: 'src/network/tls-check.test.ts', name: 'a hello behind' },
+  },
+  {
+    rows: ['E02'],
     removes: 'the rule that an address needs a rule',
     file: 'src/network/policy/judge-target.ts',
     from: 'if (permitted === undefined) return notPermitted(farEnd, where)',

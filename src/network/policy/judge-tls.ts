@@ -9,7 +9,7 @@ import { TLS_PORTS } from './tls-ports.ts'
 /**
  * Judges the first bytes of a connection whose target `judgeTarget` allows (it is judged here again, so the answer holds
  * for a policy that has changed since). To be asked before a byte goes out, if the port is one of `TLS_PORTS` or the first
- * bytes are 0x16 0x03; `{ kind: 'not-tls' }` on other ports is as allowed as its target. Never throws.
+ * bytes begin a record of TLS; `{ kind: 'not-tls' }` on other ports is as allowed as its target. Never throws.
  *
  * - A deny rule on the server name counts on every ground.
  * - Ground `name`: TLS must name a server that a rule by name allows on this port and that led to this address; a TLS port

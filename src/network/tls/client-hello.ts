@@ -21,6 +21,10 @@ const MAX_RECORD_BYTES = 16_384
 const HANDSHAKE_RECORD = 0x16
 /** Major version of all of SSL 3 and TLS. */
 const VERSION_MAJOR = 3
+/** The records of TLS: change of cipher, alert, handshake, data, heartbeat (RFC 8446 §B.1, RFC 6520). */
+const RECORD_TYPES = { first: 0x14, last: 0x18 } as const
+/** From this major version on Go's server says that it is no TLS; it takes every one below in the first record. */
+const NO_VERSION_MAJOR = 0x10
 /** RFC 8446 §4: type and length of a message. */
 const MESSAGE_HEADER_BYTES = 4
 const CLIENT_HELLO = 1
@@ -32,7 +36,8 @@ const NOT_TLS: ClientOpening = Object.freeze({ kind: 'not-tls' })
  * depends on the bytes alone and comes with the first byte that settles it. Keeps no more than 16 KiB.
  *
  * Whatever begins like TLS and is not exactly a ClientHello by itself is `malformed`: a message behind it before the server
- * has answered, another record between its pieces, an SSL 2 hello (which has no server name).
+ * has answered, another record before it or between its pieces, a version that only some servers take for TLS, an SSL 2 hello (which has no server
+ * name). Servers differ in what they put up with before a hello (Go's skips warnings); what one of them does is TLS.
  */
 export class ClientHelloReader {
   #answer: ClientOpening | undefined
@@ -127,16 +132,30 @@ export class ClientHelloReader {
   }
 }
 
+/** The highest bit of the first byte is that of an SSL 2 record's length (RFC 5246 §E.2). */
+const SSL2_LENGTH_BIT = 0x80
+
+function isRecordType(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= RECORD_TYPES.first && byte <= RECORD_TYPES.last
+}
+
+/** Whether bytes that were cut short may be another protocol's: all but those that begin a record of TLS. */
+export function mayBeOtherProtocol(bytes: Uint8Array): boolean {
+  return bytes.byteLength < RECORD_HEADER_BYTES && !isRecordType(bytes[0])
+}
+
 /** Settles as early as possible whether this is TLS at all: a program may wait for an answer to very few bytes. */
 function judgeFirstHeader(header: Uint8Array, length: number): ClientOpening | undefined {
   const newest = header[length - 1]
-  const isSsl2 = header[0] !== HANDSHAKE_RECORD
+  const isSsl2 = (header[0] ?? 0) >= SSL2_LENGTH_BIT
   switch (length) {
     case 1:
-      // The highest bit is that of an SSL 2 record's length (RFC 5246 §E.2).
-      return newest === HANDSHAKE_RECORD || (newest ?? 0) >= 0x80 ? undefined : NOT_TLS
+      return isSsl2 || isRecordType(newest) ? undefined : NOT_TLS
     case 2:
-      return isSsl2 || newest === VERSION_MAJOR ? undefined : NOT_TLS
+      if (isSsl2 || (header[0] === HANDSHAKE_RECORD && newest === VERSION_MAJOR)) return undefined
+      return (newest ?? 0) < NO_VERSION_MAJOR
+        ? malformed('it begins with a TLS record that is no ClientHello')
+        : NOT_TLS
     case 3:
       return !isSsl2 || newest === CLIENT_HELLO ? undefined : NOT_TLS
     case 4:
