@@ -143,12 +143,21 @@ export const guestMutations: readonly Mutation[] = [
   },
   {
     rows: ['A14'],
-    removes: 'that a crowd of processes goes with the program that made it',
+    removes: 'that a crowd which a program leaves behind is ended',
     file: 'guest/agent/src/agent/crowd.rs',
     from: 'u64::from(rustix::system::sysinfo().procs) > MANY',
     to: 'u64::from(rustix::system::sysinfo().procs) > MANY * MANY',
     rebuild: 'image',
-    test: { file: 'test/vm/bombs.test.ts', name: 'A14: a program that makes processes without end' },
+    test: { file: 'test/vm/bombs.test.ts', name: 'A14: a crowd that a program leaves behind is ended' },
+  },
+  {
+    rows: ['A14'],
+    removes: 'that programs are ended first when memory runs out',
+    file: 'guest/agent/src/process/launch.rs',
+    from: 'c"500"',
+    to: 'c"-1000"',
+    rebuild: 'image',
+    test: { file: 'test/vm/bombs.test.ts', name: 'A14: a program that fills the memory' },
   },
   {
     rows: ['A15'],

@@ -70,6 +70,16 @@ it('A14: threads without end are bounded, and the next call works', async () => 
   await expectAlive(sandbox, 'python')
 }, 240_000)
 
+it('A14: a crowd that a program leaves behind is ended, and the next program has processes', async () => {
+  await using sandbox = await scheduler.create({ language: 'python' })
+  const crowd = await sandbox.runCode(THREADS, { timeoutMs: 60_000 })
+  expect(crowd.stdout).toMatch(/^True can't start new thread/)
+  const next = await sandbox.runCode('import subprocess\nprint(subprocess.check_output(["echo", "ok"]))', {
+    timeoutMs: 60_000,
+  })
+  expect(next).toMatchObject({ stdout: "b'ok\\n'\n", exitCode: 0 })
+}, 240_000)
+
 it('A14: a service of many threads is nobody’s crowd while its program is waited for', async () => {
   await using sandbox = await scheduler.create({ language: 'bash' })
   const many =
