@@ -10,4 +10,9 @@ describe('explainError', () => {
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
     expect(text.split('\n').slice(0, 2)).toEqual(['sbx: first ·]0;title·', 'second ·'])
   })
+
+  it('B06: nor by an error that is not one of its own, nor by turning the direction of the text', () => {
+    const text = explainError(new Error('a \u001b[2J name \u202egnp.exe\u2066'))
+    expect(text).toMatch(/^sbx: Error: a ·\[2J name ·gnp\.exe·\n/)
+  })
 })

@@ -17,7 +17,10 @@ const LINE_CHARACTERS = 500
 export function explainError(error: unknown): string {
   // The stream itself tells `main`, which says it once.
   if (error instanceof OutputError) return ''
-  if (!isSandboxError(error)) return `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+  if (!isSandboxError(error)) {
+    const text = `sbx: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+    return `${text.split('\n').map(printable).join('\n')}\n`
+  }
   const lines = `sbx: ${error.message}`.split('\n').map(printable)
   const details: Readonly<Record<string, unknown>> = { ...error.details }
   const fix = details['fix']
@@ -60,8 +63,8 @@ function quoted(label: string, text: unknown): readonly string[] {
   return lines.map((line) => `  ${label} | ${printable(line).slice(0, LINE_CHARACTERS)}`)
 }
 
-/** Text from the guest or from QEMU, one line: it may not move the cursor or change the terminal. */
+/** Text from the guest or from QEMU, one line: it may not move the cursor, change the terminal or turn the direction of what follows. */
 export function printable(line: string): string {
   // oxlint-disable-next-line no-control-regex
-  return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '·')
+  return line.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '·')
 }

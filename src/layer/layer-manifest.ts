@@ -8,9 +8,12 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/)
 export const moduleNamesSchema = z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)).max(32)
 
 /** A package that was installed, named by whoever resolved the specs: text of the guest, shown and never acted on. */
+// A package chooses both, and people read them on a terminal.
+// oxlint-disable-next-line no-control-regex
+const packageWord = z.string().regex(/^[^\u0000-\u0020\u007f-\u00a0\u2028-\u202e\u2066-\u2069]{1,256}$/)
 export const installedPackageSchema = z.strictObject({
-  name: z.string().min(1).max(256),
-  version: z.string().min(1).max(256),
+  name: packageWord,
+  version: packageWord,
 })
 
 /** Packages of one layer: the largest trees have some thousand. */

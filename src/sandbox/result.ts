@@ -1,4 +1,5 @@
 import type { FileError } from '../base/index.ts'
+import type { UsageBounds } from '../vm/index.ts'
 import type { TreeCopy } from './files/host-tree.ts'
 import type { DisplayedValue } from './options.ts'
 import type { ExposedPort } from './ports/port-options.ts'
@@ -105,8 +106,18 @@ export interface OneShotResult extends RunResult {
 /** Bytes of output passed on per stream (semantics §2). */
 export const OUTPUT_LIMITS = { stdout: 1_000_000, stderr: 100_000 } as const
 
-/** @param startedAt when the call came, by `performance.now()` */
-export function programResult(outcome: ProgramOutcome, source: Source, startedAt: number): ProgramResult {
+/** How a program came to run, by the host's own account. */
+export interface ProgramOrigin {
+  readonly source: Source
+  /** When the call came, by `performance.now()`. */
+  readonly startedAt: number
+  readonly mostUsage: UsageBounds
+}
+
+/** Numbers that the guest tells are cut to what they can be: no time is longer than the call, no usage more than the VM has. */
+export function programResult(outcome: ProgramOutcome, origin: ProgramOrigin): ProgramResult {
+  const { source, startedAt, mostUsage } = origin
+  const totalMs = performance.now() - startedAt
   const { end, host, reason, stdout, stderr, stdoutTruncated, stderrTruncated } = outcome
   return {
     stdout,
@@ -117,10 +128,14 @@ export function programResult(outcome: ProgramOutcome, source: Source, startedAt
     reason,
     source,
     timing: {
-      ...(end.spawnMs > 0 ? { spawnMs: end.spawnMs } : {}),
-      executeMs: end.executeMs,
-      totalMs: performance.now() - startedAt,
+      ...(end.spawnMs > 0 ? { spawnMs: Math.min(end.spawnMs, totalMs) } : {}),
+      executeMs: Math.min(end.executeMs, totalMs),
+      totalMs,
     },
-    usage: { guestCpuMs: end.cpuMs, guestPeakBytes: end.peakBytes, ...host },
+    usage: {
+      guestCpuMs: Math.min(end.cpuMs, mostUsage.cpuMs),
+      guestPeakBytes: Math.min(end.peakBytes, mostUsage.memoryBytes),
+      ...host,
+    },
   }
 }

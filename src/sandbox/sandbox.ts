@@ -145,7 +145,7 @@ export class Sandbox implements AsyncDisposable {
       const state = context.lost ? 'reset' : outcome.end.state
       context.lost = false
       return {
-        ...programResult(outcome, this.#launch.source, startedAt),
+        ...programResult(outcome, { source: this.#launch.source, startedAt, mostUsage: this.#vm.mostUsage }),
         state,
         results: run.results,
         ...(error === undefined ? {} : { error: parseProgramError(error) }),

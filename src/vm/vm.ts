@@ -21,6 +21,11 @@ export interface LaunchTiming {
   readonly spawnMs?: number
 }
 
+export interface UsageBounds {
+  readonly memoryBytes: number
+  readonly cpuMs: number
+}
+
 /** Why a VM is no longer usable: the first cause, whatever followed from it. */
 export interface VmEnd {
   /** Completes "The VM ended: …". */
@@ -50,6 +55,7 @@ export class Vm implements AsyncDisposable {
   readonly #qemu: QemuProcess
   readonly #plan: VmPlan
   readonly #logger: Logger
+  readonly #launchedAt = performance.now()
   #cause: VmEnd | undefined
 
   constructor(parts: { qemu: QemuProcess; plan: VmPlan; channel: Channel; timing: LaunchTiming; logger: Logger }) {
@@ -64,6 +70,12 @@ export class Vm implements AsyncDisposable {
   /** The version of the QEMU it runs in. */
   get qemuVersion(): string {
     return formatVersion(this.#qemu.qmp.version)
+  }
+
+  /** What its programs can have used at most since it was launched: whatever the guest says of them is no more. */
+  get mostUsage(): UsageBounds {
+    const { memoryMb, cpus } = this.#plan
+    return { memoryBytes: memoryMb * 2 ** 20, cpuMs: (performance.now() - this.#launchedAt) * cpus }
   }
 
   /** The last lines of the boot log. */

@@ -1,3 +1,4 @@
+import { channelMutations } from './channel.ts'
 import { guestMutations, systemCallMutations } from './guest.ts'
 import { jailMutations } from './jail.ts'
 import { kernelMutations } from './kernel.ts'
@@ -7,6 +8,7 @@ import { networkMutations } from './network.ts'
 
 /** Every protection that `npm run test:mutations` takes away, one after the other. */
 export const MUTATIONS: readonly Mutation[] = [
+  ...channelMutations,
   ...guestMutations,
   ...systemCallMutations,
   ...jailMutations,

@@ -70,7 +70,7 @@ export class Commands {
         explainRefusal,
       })
       void feed(call, options.stdin)
-      return programResult(await call.outcome, source, startedAt)
+      return programResult(await call.outcome, { source, startedAt, mostUsage: vm.mostUsage })
     })
   }
 
@@ -123,7 +123,8 @@ export class Commands {
         throw error
       })
       const pid = await withDeadline(Promise.race([started, early]), { timeoutMs: START_TIMEOUT_MS, onTimeout })
-      const resultOf = (outcome: ProgramOutcome): ProgramResult => programResult(outcome, source, startedAt)
+      const resultOf = (outcome: ProgramOutcome): ProgramResult =>
+        programResult(outcome, { source, startedAt, mostUsage: vm.mostUsage })
       const handle = new CommandHandle(pid, { vm, life, call, log, resultOf })
       this.#track(handle, command, resolved, call)
       return handle

@@ -6,6 +6,7 @@ import { encodeGuestPath } from '../guest-path.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { startProgram } from '../program-call.ts'
 import { refusalError, toolError } from './file-error.ts'
+import { GuestPace } from './guest-pace.ts'
 
 /** Where the image has the program that acts for us with the rights of the user (docs/file-tool.md). */
 const TOOL = '/run/exec-sandbox/tools/files'
@@ -23,9 +24,6 @@ const MAX_WAITING = 10_000
 
 /** Milliseconds for an operation that moves no content, removing a large tree included. */
 const OPERATION_TIMEOUT_MS = 120_000
-
-/** Milliseconds in which a transfer moves at least something; a guest that is starved under emulation moves slowly. */
-const STALL_TIMEOUT_MS = 60_000
 
 /** Sent under one deadline: a few windows of credit. */
 const BLOCK_BYTES = 1_048_576
@@ -114,6 +112,7 @@ export class Transfer {
   readonly #exchange: Exchange<ExecEnd>
   readonly #content: AsyncIterator<Uint8Array, undefined>
   readonly #complaint: Promise<string>
+  readonly #pace = new GuestPace()
 
   /**
    * Begins it.
@@ -165,7 +164,9 @@ export class Transfer {
     const writer = this.#exchange.writable(STREAMS.stdin)
     // Each block has a deadline of its own: a large chunk through a slow guest takes its time.
     for (let done = 0; done < chunk.byteLength; done += BLOCK_BYTES) {
-      if (!(await this.#turnOfGuest(writer.write(chunk.subarray(done, done + BLOCK_BYTES))))) return false
+      const block = chunk.subarray(done, done + BLOCK_BYTES)
+      if (!(await this.#turnOfGuest(writer.write(block)))) return false
+      this.#pace.moved(block.byteLength)
     }
     return true
   }
@@ -178,6 +179,7 @@ export class Transfer {
   /** The next content of the guest's; undefined at its end. */
   async read(): Promise<Uint8Array | undefined> {
     const { value } = await this.#turnOfGuest(this.#content.next())
+    this.#pace.moved(value?.byteLength ?? 0)
     return value
   }
 
@@ -202,16 +204,20 @@ export class Transfer {
 
   async #turnOfGuest<T>(promise: Promise<T>): Promise<T> {
     const { vm, life } = this.#host
+    const startedAt = performance.now()
+    const timeoutMs = this.#pace.leftMs
     const onTimeout = (): Error => {
-      const reason = `it did not go on with a transfer for ${STALL_TIMEOUT_MS / 1000} s`
+      const reason = `it did not go on with a transfer for ${Math.round(timeoutMs / 1000)} s, or went on too slowly`
       vm.end(reason)
       return new VmLostError(`The VM ended: ${reason}`, { dispatched: true })
     }
     try {
-      return await withDeadline(promise, { timeoutMs: STALL_TIMEOUT_MS, onTimeout })
+      return await withDeadline(promise, { timeoutMs, onTimeout })
     } catch (error) {
       const { doing, path } = this.#operation
       throw refusalError(doing, path, error) ?? life.explain(await vm.explain(error, true))
+    } finally {
+      this.#pace.waited(performance.now() - startedAt)
     }
   }
 }
