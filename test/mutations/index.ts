@@ -1,4 +1,5 @@
 import { channelMutations } from './channel.ts'
+import { chaosMutations, hostMutations } from './chaos.ts'
 import { guestMutations, systemCallMutations } from './guest.ts'
 import { jailMutations } from './jail.ts'
 import { kernelMutations } from './kernel.ts'
@@ -9,6 +10,8 @@ import { networkMutations } from './network.ts'
 /** Every protection that `npm run test:mutations` takes away, one after the other. */
 export const MUTATIONS: readonly Mutation[] = [
   ...channelMutations,
+  ...chaosMutations,
+  ...hostMutations,
   ...guestMutations,
   ...systemCallMutations,
   ...jailMutations,

@@ -24,6 +24,15 @@ test('every mutation names rows of the requirements and a test that exists, and 
   expect(new Set(MUTATIONS.map(labelOf)).size).toBe(MUTATIONS.length)
 })
 
+/** Rows that no single change of a file takes away, each with what shows that its proof can fail. */
+const WITHOUT_MUTATION: Readonly<Record<string, string>> = {}
+
+test('every row of A and B has a protection that is taken away', () => {
+  const covered = new Set(MUTATIONS.flatMap(({ rows }) => rows))
+  const bare = REQUIREMENT_IDS.filter((id) => /^[AB]/.test(id) && !covered.has(id) && !(id in WITHOUT_MUTATION))
+  expect(bare).toEqual([])
+})
+
 test('docs/mutations.md lists them all', async () => {
   const lines = MUTATIONS.map(
     ({ rows, removes, file, test: { file: testFile, name } }) =>
