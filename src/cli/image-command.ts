@@ -4,6 +4,7 @@ import { createLogger, DependencyError, logLevelFrom, SandboxError } from '../ba
 import { resolvePaths } from '../host/index.ts'
 import {
   buildImage,
+  describeImage,
   type ImageSummary,
   listImages,
   openImage,
@@ -25,7 +26,7 @@ export interface ImageBuildOptions {
   readonly json?: boolean
 }
 
-/** `sbx image build | ls | verify`. */
+/** `sbx image build | ls | verify | sbom`. */
 export function registerImageCommands(program: Command, context: CliContext): void {
   const image = program.command('image').description('Build, list and check the image that sandboxes run from')
   image
@@ -49,6 +50,11 @@ export function registerImageCommands(program: Command, context: CliContext): vo
       async (directory: string | undefined, options: { json?: boolean }) =>
         await runImageVerify(context, { ...options, ...(directory === undefined ? {} : { directory }) }),
     )
+  image
+    .command('sbom')
+    .description('List what the image in use is made of')
+    .option('--json', 'print a software bill of materials: CycloneDX 1.6')
+    .action(async (options: { json?: boolean }) => await runImageSbom(context, options))
 }
 
 /** Builds the image, with its progress on stderr. */
@@ -152,6 +158,16 @@ export async function runImageVerify(
   const fix = 'sbx image build'
   context.stderr.write(`${image.directory} is damaged. Mend it with: ${fix}\n`)
   context.exit(DAMAGED)
+}
+
+/** Prints every named part of the image in use. */
+export async function runImageSbom(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
+  const sbom = await describeImage(await openImage({ paths: resolvePaths(context.env), env: context.env }))
+  if (options.json === true) {
+    context.stdout.write(`${JSON.stringify(sbom, undefined, 2)}\n`)
+    return
+  }
+  for (const { name, version } of sbom.components) context.stdout.write(`${name.padEnd(32)} ${version}\n`)
 }
 
 function imageLine(image: ImageSummary): string {

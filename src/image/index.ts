@@ -9,4 +9,5 @@ export {
   type OpenImageOptions,
 } from './image.ts'
 export { IMAGE_FORMAT, type ImageManifest } from './manifest.ts'
+export { describeImage, type Sbom, type SbomComponent } from './sbom.ts'
 export { type VerifiedPart, verifyImage, type VerifyReport } from './verify.ts'

@@ -29,7 +29,8 @@ test('the package holds what its users need', () => {
 })
 
 test('the package holds no tests, no build outputs and nothing else', () => {
-  const allowed = /^(?:dist|guest)\/|^(?:package\.json|README\.md|LICENSE|SECURITY\.md|CHANGELOG\.md)$/
+  const allowed =
+    /^(?:dist|guest)\/|^(?:package\.json|README\.md|LICENSE|SECURITY\.md|CHANGELOG\.md|THIRD-PARTY-LICENSES\.md)$/
   const refused =
     /\.test\.|\.tsbuildinfo$|\.o$|\.so$|\.pyc$|(?:^|\/)(?:target|node_modules|__pycache__|corpus|fuzz|hostile|tests?)\//
   expect(packed.filter((path) => !allowed.test(path) || refused.test(path))).toEqual([])
