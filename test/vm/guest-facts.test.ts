@@ -112,7 +112,8 @@ print(len(files) > 500, [str(path) for path in files if path.open('rb').read(8)[
     const shown = await bash('env; hostname; cat /etc/hosts /etc/hostname /etc/passwd; ls -a / ~ /tmp')
     expect(shown).not.toContain(hostname().length > 3 ? hostname() : 'impossible-name')
     expect(shown).not.toContain(process.cwd())
-    if (userInfo().username !== 'root') expect(shown).not.toContain(userInfo().username)
+    const user = nameOf(userInfo)
+    if (user !== undefined && user !== 'root') expect(shown).not.toContain(user)
     expect(await bash('hostname')).toMatch(/^sandbox-[0-9a-f]{8}$/m)
   })
 
@@ -231,3 +232,12 @@ describe('what the host is told', () => {
     expect(large / small).toBeLessThan(24)
   })
 })
+
+/** A user need not have a name. */
+function nameOf(ask: () => { readonly username: string }): string | undefined {
+  try {
+    return ask().username
+  } catch {
+    return undefined
+  }
+}
