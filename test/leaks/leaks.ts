@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { inspect, promisify } from 'node:util'
 import { expect } from 'vitest'
 
 /** What a process holds when everything it used is closed. Memory in bytes, after garbage collection. */
@@ -43,7 +43,10 @@ export async function holdingsUnder(load: Load): Promise<readonly Holdings[]> {
       process.execPath,
       [...STEADY_CODE, CHILD, ...numbers, directory, scratch],
       { maxBuffer: 10_000_000 },
-    )
+    ).catch((error: unknown) => {
+      // By itself the error says neither with what the process ended nor how far it had come.
+      throw new Error(`the process that uses the product failed: ${inspect(error)}`, { cause: error })
+    })
     return stdout
       .trim()
       .split('\n')
