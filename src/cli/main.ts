@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { setMaxListeners } from 'node:events'
+import { isatty } from 'node:tty'
 import { Command, CommanderError } from 'commander'
 import { registerBenchCommand } from './bench-command.ts'
 import { registerCacheCommands } from './cache-command.ts'
@@ -32,7 +33,21 @@ function buildProgram(context: CliContext): Command {
   return program
 }
 
+/**
+ * Whoever's terminal hangs up ends as by SIGHUP, at its end. Node would abort: on its way out it restores the terminals
+ * it began with and takes for granted that it can.
+ */
+function endByHangUp(): void {
+  const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor))
+  process.once('exit', () => {
+    if (terminals.every((descriptor) => isatty(descriptor))) return
+    process.removeAllListeners('SIGHUP')
+    process.kill(process.pid, 'SIGHUP')
+  })
+}
+
 async function main(): Promise<void> {
+  endByHangUp()
   const interrupt = new AbortController()
   // Every run under way listens; how many there are is the command line's business.
   setMaxListeners(0, interrupt.signal)
@@ -49,6 +64,7 @@ async function main(): Promise<void> {
     interrupt.abort(reason)
   }
   let onInterrupt: (() => void) | undefined
+  let isSignalled = false
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -57,7 +73,8 @@ async function main(): Promise<void> {
     process.on(signal, () => {
       if (signal === 'SIGINT' && onInterrupt !== undefined) return onInterrupt()
       // The second one does not wait for anything: the VMs die with this process.
-      if (interrupt.signal.aborted) process.exit(code)
+      if (isSignalled) process.exit(code)
+      isSignalled = true
       stop(code, new Error(`interrupted by ${signal}`))
     })
   }

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { resolvePaths } from '../../src/host/index.ts'
@@ -331,13 +331,21 @@ describe('the end of a session', () => {
   })
 
   it('by a closed window takes the VM with it', async () => {
-    const terminal = await started('>>> ')
+    const [monitor, uncaught] = [join(directory, 'monitor.cjs'), join(directory, 'uncaught')]
+    const script = (file: string): string =>
+      `(error) => require('fs').appendFileSync(${JSON.stringify(file)}, error.stack)`
+    await writeFile(monitor, `process.on('uncaughtExceptionMonitor', ${script(uncaught)})`)
+    await writeFile(uncaught, '')
+    const env = { XDG_STATE_HOME: directory, NODE_OPTIONS: `--require=${monitor}` }
+    const terminal = new PseudoTerminal(['repl'], env)
+    await terminal.until('>>> ')
     const { pid } = terminal
     const running = [pid, ...descendants(pid)]
     terminal.hangUp()
-    await terminal.ended()
+    expect(await terminal.ended()).toBe(128 + constants.signals.SIGHUP)
     expect(running.length).toBeGreaterThan(1)
     await vi.waitFor(() => expect(running.filter(isAlive)).toEqual([]), { timeout: 20_000, interval: 10 })
+    expect(await readFile(uncaught, 'utf8')).toBe('')
   })
 })
 

@@ -49,6 +49,7 @@ export class LineEditor implements LineSource {
     options.input.once('end', () => {
       this.#ended = true
     })
+    options.input.on('error', this.#onHangUp)
     process.once('exit', this.#restoreTerminal)
   }
 
@@ -130,6 +131,7 @@ export class LineEditor implements LineSource {
     editor.on('history', (lines) => (this.#history = lines))
     editor.on('line', (line) => this.#onLine(line))
     editor.on('SIGINT', () => this.interrupt())
+    editor.on('error', this.#onHangUp)
     editor.on('SIGCONT', () => editor.prompt(true))
     editor.on('close', () => {
       // Closed here it is the end of its use and not of the input.
@@ -151,6 +153,11 @@ export class LineEditor implements LineSource {
     this.#options.input.off('keypress', this.#onKey)
     editor?.close()
     this.#restoreTerminal()
+  }
+
+  /** A terminal that has hung up refuses even to be restored. */
+  readonly #onHangUp = (): void => {
+    if (!this.#ended) this.close()
   }
 
   readonly #onKey = (_: unknown, key: { readonly name?: string } | undefined): void => {
