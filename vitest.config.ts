@@ -14,12 +14,20 @@ export default defineConfig({
     retry: 0,
     passWithNoTests: false,
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/repository/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/repository/**/*.test.ts'],
+          maxWorkers: '100%',
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'process',
           include: ['test/**/*.test.ts', 'guest/repl/**/*.test.ts'],
           exclude: ['test/repository/**', 'test/vm/**', 'test/long/**', 'test/mutations/**', '**/node_modules/**'],
+          maxWorkers: '100%',
           testTimeout: 60_000,
         },
       },

@@ -29,13 +29,10 @@ export const FAULTS = /** @type {const} */ ([
  * @typedef {{ readonly expected: Expected } | { readonly reason: string }} Cell
  */
 
-const IN_GUEST = 'test/vm/hostile-guest.test.ts: panics, resets, silence and half answers at each moment of the conversation'
 const HOST_FAULTS = ['host-sigkill', 'host-sigterm', 'host-sigint-twice']
 
-/** Cells that are not tried here, with the reason. @type {Readonly<Record<string, Readonly<Partial<Record<Phase | 'all', string>>>>>} */
+/** Cells that are not tried here, with the reason. @type {Readonly<Record<string, Readonly<Partial<Record<Phase, string>>>>>} */
 const ELSEWHERE = {
-  'agent-dies': { all: IN_GUEST },
-  'agent-hangs': { all: IN_GUEST },
   'repl-dies': {
     boot: 'there is no interpreter yet',
     save: 'a template whose interpreter has died is not saved: test/vm/layers.test.ts',
@@ -63,7 +60,7 @@ const ELSEWHERE = {
 
 /** @param {Fault} fault @param {Phase} phase @returns {Cell} */
 export function cellOf(fault, phase) {
-  const reason = ELSEWHERE[fault]?.[phase] ?? ELSEWHERE[fault]?.all
+  const reason = ELSEWHERE[fault]?.[phase]
   if (reason !== undefined) return { reason }
   if (HOST_FAULTS.includes(fault)) return { expected: 'dies' }
   if (fault === 'clock-jump' || fault === 'repl-dies') return { expected: 'fine' }

@@ -12,6 +12,7 @@ import { resolvePaths } from '../../dist/host/index.js'
 import { openImage } from '../../dist/image/index.js'
 import { below, commandLine, identityOf, leftOvers } from './audit.mjs'
 import { chooseCells, FAULTS, PHASES } from './cells.mjs'
+import { makeHostileImage, needsTemplate } from './hostile-image.mjs'
 
 /** Milliseconds for everything of one cell: a boot that hangs has 45 s before it is tried again. */
 const CELL_LIMIT_MS = 150_000
@@ -134,6 +135,17 @@ async function strike(fault, host, cache) {
   }
 }
 
+/** Faults that need no moment: the host process, its places or its image have them from the start. */
+const FROM_THE_START = ['memory-pressure', 'disk-full', 'repl-dies', 'agent-dies', 'agent-hangs']
+
+/** @param {{ cache: string, scratch: string, env?: Record<string, string> }} places */
+async function saveTemplate({ cache, scratch, env = {} }) {
+  const maker = await startHost({ phase: 'save', cache, runtime, scratch, env })
+  if ((await maker.ended).code !== 0) throw new Error(`no template to begin with: ${maker.stderr()}`)
+  const failure = maker.told.find((line) => 'error' in line)
+  if (failure !== undefined) throw new Error(`no template to begin with: ${JSON.stringify(failure)}`)
+}
+
 /** @param {string} fault @param {string} phase @param {string} directory */
 async function tryCell(fault, phase, directory) {
   const startedAt = performance.now()
@@ -150,6 +162,10 @@ async function tryCell(fault, phase, directory) {
   mkdirSync(join(cache, 'templates'), { recursive: true, mode: 0o700 })
   const small = `mount -t tmpfs -o size=8m,mode=700 tmpfs ${join(cache, 'templates')} && exec "$@"`
   const before = fault === 'disk-full' ? ['unshare', '-m', 'sh', '-c', small, 'sh'] : []
+  if (fault.startsWith('agent-')) {
+    env['EXEC_SANDBOX_IMAGE_DIR'] = makeHostileImage(fault, phase, imageDirectory, directory)
+    if (needsTemplate(phase)) await saveTemplate({ cache, scratch, env })
+  }
   const host = await startHost({ phase, cache, runtime, scratch, env, before })
   /** @type {Set<string>} */
   const seen = new Set()
@@ -164,7 +180,7 @@ async function tryCell(fault, phase, directory) {
   let late = false
   try {
     // What was there from the start needs no moment.
-    if (fault !== 'memory-pressure' && fault !== 'disk-full' && fault !== 'repl-dies') {
+    if (!FROM_THE_START.includes(fault)) {
       await reach(host, phase, cache)
       nothing = await strike(fault, host, cache)
       host.child.stdin.write('go\n')
@@ -215,8 +231,7 @@ try {
   // A template for those that are to be resumed, and somebody who is there all the time with the same places.
   const scratch = join(home, 'tmp')
   mkdirSync(scratch)
-  const maker = await startHost({ phase: 'save', cache: prepared, runtime, scratch })
-  if ((await maker.ended).code !== 0) throw new Error(`no template to begin with: ${maker.stderr()}`)
+  await saveTemplate({ cache: prepared, scratch })
   const bystander = await startHost({ phase: 'bystander', cache: prepared, runtime, scratch })
   while (bystander.told.length === 0 && bystander.child.exitCode === null) await bystander.next()
   for (const { fault, phase, cell } of cells) {

@@ -10,29 +10,55 @@ import { type Outcome, sbx } from './sbx.ts'
 const schema = JSON.parse(readFileSync(new URL('../../docs/run-result.schema.json', import.meta.url), 'utf8')) as object
 const validate = new Ajv2020({ strict: true, allErrors: true }).compile(schema)
 
-/** Answers one client and ends. */
+/** Answers one client and ends when it has got that: the end of the program resets what is still under way. */
 const SERVER = `
 import socket
 server = socket.create_server(('127.0.0.1', 8000))
 print('listening', flush=True)
 connection, _ = server.accept()
 connection.sendall(b'hello from the guest')
-connection.close()
+connection.shutdown(socket.SHUT_WR)
+connection.recv(1)
 `
 
-/** Runs `sbx` with a program that says when it listens; what a client then got is beside its outcome. */
-async function served(args: readonly string[], port: (stderr: string) => number): Promise<Outcome & { got: string }> {
+/**
+ * Runs `sbx` with a program that says when it listens; what a client then got is beside its outcome.
+ * @param port of the host, if stderr has told it yet
+ */
+async function served(
+  args: readonly string[],
+  port: (stderr: string) => number | undefined,
+): Promise<Outcome & { got: string }> {
   let got: Promise<string> | undefined
   let stderr = ''
+  let listens = false
+  // Two pipes: which of them is read first, nobody knows.
+  const dialWhenTold = (): void => {
+    const told = port(stderr)
+    if (!listens || told === undefined) return
+    got ??= dial(told).then(async (socket) => {
+      const all = String(await readAll(socket))
+      socket.end()
+      return all
+    })
+    // Told below, when the program has ended.
+    got.catch(() => undefined)
+  }
   const outcome = await sbx(args, {
-    onStart: (child) => child.stderr?.on('data', (text: string) => (stderr += text)),
+    onStart: (child) =>
+      child.stderr?.on('data', (text: string) => {
+        stderr += text
+        dialWhenTold()
+      }),
     onStdout: (text) => {
-      if (text.includes('listening'))
-        got = dial(port(stderr)).then(async (socket) => String(await readAll(socket.end())))
+      listens ||= text.includes('listening')
+      dialWhenTold()
     },
   })
   return { ...outcome, got: (await got) ?? '' }
 }
+
+const numberIn = (found: RegExpExecArray | null): number | undefined => (found === null ? undefined : Number(found[1]))
 
 describe('sbx run --expose', () => {
   let file: string
@@ -47,7 +73,7 @@ describe('sbx run --expose', () => {
   it('says on stderr where the port is reached, before the program does anything', async () => {
     const told = /^sbx: port 8000 is http:\/\/127\.0\.0\.1:(\d+)\n$/
     const { code, stdout, stderr, got } = await served(['run', '--expose', '8000', file], (text) =>
-      Number(told.exec(text)?.[1]),
+      numberIn(told.exec(text)),
     )
     expect({ code, stdout, got }).toEqual({ code: 0, stdout: 'listening\n', got: 'hello from the guest' })
     expect(stderr).toMatch(told)
