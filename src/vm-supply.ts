@@ -56,6 +56,9 @@ const UNTIL_ITS_END_MS = 2 ** 31 - 1
 /** Milliseconds in which a VM of a pool answers; one that is starved for so long is no warm VM. */
 const ANSWER_TIMEOUT_MS = 10_000
 
+/** Milliseconds for the first program of a VM of a pool, booted or resumed: a second at most under emulation, more on a busy host. */
+const FIRST_PROGRAM_TIMEOUT_MS = 30_000
+
 /**
  * Where sandboxes get their VMs: out of a pool, else from a template, else by a boot. Holds the parts that VMs share:
  * image, accelerator, admission, templates, pools.
@@ -202,7 +205,7 @@ export class VmSupply {
     try {
       throwIfAborted(signal)
       vm.unref()
-      await warmVm(vm, language, firstProgram(language))
+      await warmVm(vm, language, firstProgram(language), FIRST_PROGRAM_TIMEOUT_MS)
       reservation.idle()
     } catch (error) {
       await vm.close('its warm-up failed')

@@ -1,4 +1,4 @@
-import { CapacityError, type Logger, untilAborted, withDeadline } from '../base/index.ts'
+import { BootError, CapacityError, type Logger, untilAborted, withDeadline } from '../base/index.ts'
 import { type Admission, type Reservation, type WaitOptions } from '../admission/index.ts'
 import { type QemuProcess, type VmPlan, withMemory } from '../qemu/index.ts'
 import { type GuestIdentity, launchVm, type Vm } from '../vm/index.ts'
@@ -63,8 +63,8 @@ export interface LauncherStats {
 interface Build {
   /** The template, or undefined when there will be none. Never rejects. */
   readonly done: Promise<Template | undefined>
-  /** Called once, when whoever announced the build has its own VM or has failed to get it. */
-  readonly begin: () => void
+  /** Called once, when whoever announced the build has its own VM or has failed to get it. What does not boot is not built. */
+  readonly begin: (boots: boolean) => void
 }
 
 /** Of what a template is to be built, and how long whoever announces it would wait for room. */
@@ -124,11 +124,15 @@ export class Launcher {
   async launch(request: LaunchRequest): Promise<LaunchedVm> {
     const { template, build } = await this.#look(request)
     this.#launching += 1
+    let boots = true
     try {
       return await this.#launchWith(template, request)
+    } catch (error) {
+      boots = !(error instanceof BootError)
+      throw error
     } finally {
       this.#launching -= 1
-      build?.begin()
+      build?.begin(boots)
     }
   }
 
@@ -144,7 +148,7 @@ export class Launcher {
       unique: false,
       admissionTimeoutMs,
     })
-    build?.begin()
+    build?.begin(true)
     return template ?? (build === undefined ? undefined : await untilAborted(build.done, signal))
   }
 
@@ -305,14 +309,14 @@ export class Launcher {
     })
   }
 
-  /** Whoever comes from now on waits for this build, until `begin` and the build are done. */
+  /** Whoever comes from now on waits for this build, until `begin` and the build are done: without a template it boots itself. */
   #announce(key: string, spec: TemplateSpec, request: BuildRequest): Build {
-    let begin: () => void = () => undefined
-    const begun = new Promise<void>((resolve) => {
+    let begin: (boots: boolean) => void = () => undefined
+    const begun = new Promise<boolean>((resolve) => {
       begin = resolve
     })
-    const done = begun.then(async () => {
-      const template = this.#ending ? undefined : await this.#tryToBuild(key, spec, request)
+    const done = begun.then(async (boots) => {
+      const template = this.#ending || !boots ? undefined : await this.#tryToBuild(key, spec, request)
       this.#builds.delete(key)
       return template
     })

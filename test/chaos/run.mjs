@@ -14,8 +14,8 @@ import { below, commandLine, identityOf, leftOvers } from './audit.mjs'
 import { chooseCells, FAULTS, PHASES } from './cells.mjs'
 import { makeHostileImage, needsTemplate } from './hostile-image.mjs'
 
-/** Milliseconds for everything of one cell: a boot that hangs has 45 s before it is tried again. */
-const CELL_LIMIT_MS = 150_000
+/** Milliseconds for everything of one cell: a boot that hangs has 45 s, and is tried four times (G05). */
+const CELL_LIMIT_MS = 210_000
 const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url))
 
 /** @typedef {Awaited<ReturnType<typeof startHost>>} Host */

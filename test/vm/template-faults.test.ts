@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { resolvePaths } from '../../src/host/index.ts'
 import { openImage } from '../../src/image/index.ts'
 import { type RunResult, Scheduler } from '../../src/index.ts'
+import { makeHostileImage } from '../chaos/hostile-image.mjs'
 import { descendants } from './processes.ts'
 import { recordingLogger, templateCache } from './template-cache.ts'
 
@@ -53,6 +54,24 @@ describe('a damaged template', () => {
 })
 
 describe('a template', () => {
+  it('of what does not boot is not tried, and closing has nothing to wait for', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'no-boot-'))
+    const { directory: original } = await openImage({ paths: resolvePaths(process.env), env: process.env })
+    vi.stubEnv('EXEC_SANDBOX_IMAGE_DIR', makeHostileImage('agent-dies', 'boot', original, directory))
+    const { logger, lines } = recordingLogger()
+    const scheduler = new Scheduler({ cacheDir: join(directory, 'cache'), logger })
+    const runs = [1, 2].map(async () => await scheduler.run('echo 1', { language: 'bash' }))
+    const outcomes = await Promise.allSettled(runs)
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason)).toMatchObject([
+      { code: 'BOOT' },
+      { code: 'BOOT' },
+    ])
+    await scheduler.close()
+    vi.unstubAllEnvs()
+    expect(lines.filter((line) => line.includes('no template was saved'))).toEqual([])
+    await rm(directory, { recursive: true })
+  })
+
   it('D01: of another QEMU is another one, and each QEMU is resumed from its own', async () => {
     const image = await openImage({ paths: resolvePaths(process.env), env: process.env })
     const directory = await mkdtemp(join(tmpdir(), 'another-qemu-'))
