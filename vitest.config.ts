@@ -9,6 +9,9 @@ const ALONE = ['bench', 'bombs', 'cases', 'clones', 'guest-facts', 'idle', 'over
   (name) => `test/vm/${name}.test.ts`,
 )
 
+/** For `expect.poll`, whose own second is nothing under emulation on a busy machine. */
+const PATIENT = { poll: { timeout: 20_000 } }
+
 export default defineConfig({
   test: {
     retry: 0,
@@ -39,6 +42,7 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 180_000,
+          expect: PATIENT,
           sequence: { groupOrder: 1 },
         },
       },
@@ -51,6 +55,7 @@ export default defineConfig({
           maxConcurrency: 2,
           testTimeout: 120_000,
           hookTimeout: 180_000,
+          expect: PATIENT,
           sequence: { groupOrder: 2 },
         },
       },

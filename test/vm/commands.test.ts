@@ -180,10 +180,11 @@ describe('F02: standard input', () => {
     async function* source(): AsyncGenerator<Uint8Array> {
       for (; taken < 100; taken += 1) yield Buffer.alloc(65_536)
     }
-    const call = sandbox.commands.run('sleep 0.5; cat | wc -c', { stdin: source() })
-    await sandbox.commands.run('true')
+    const call = sandbox.commands.run('until [ -e /tmp/go ]; do sleep 0.05; done; cat | wc -c', { stdin: source() })
+    await sandbox.commands.run('sleep 0.5')
     // The pipe, the credit and a chunk or two: far from all of it.
     expect(taken).toBeLessThan(20)
+    await sandbox.commands.run('touch /tmp/go')
     expect((await call).stdout).toBe('6553600\n')
   })
 })

@@ -109,7 +109,7 @@ print(total, crc, beside)`,
     await using sandbox = await scheduler.create({ network: true })
     const out = await python(sandbox, `${ROUND_TRIP}\nprint(sum(round_trip() for _ in range(2000)))`, 580_000)
     expect(out).toBe('2000')
-    await vi.waitFor(() => expect(sandbox.metrics().network.connections.open).toBe(0))
+    await vi.waitFor(() => expect(sandbox.metrics().network.connections.open).toBe(0), { timeout: 20_000 })
     expect(sandbox.metrics().network.connections).toMatchObject({ opened: 2000, refused: 0, failed: 0 })
     expect(echo.sockets.size).toBe(0)
   })
