@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -132,6 +132,26 @@ describe('a template that is used again and again', () => {
       interval: 5,
     })
 
+  it('C10: is read into the page cache when several are resumed at once, and not for one', async () => {
+    /** Bytes that this process has read so far, from wherever (proc_pid_io(5)). */
+    const bytesRead = async (): Promise<number> =>
+      Number(/^rchar: (\d+)$/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1])
+    await using scheduler = new Scheduler({ cacheDir: cache.directory })
+    await scheduler.prepare({ language: 'bash' })
+    const memory = await leastMemory()
+    expect(memory).toBeGreaterThan(10 * 2 ** 20)
+    // The first use has its digests compared.
+    await run(scheduler)
+    const before = await bytesRead()
+    await run(scheduler)
+    const one = await bytesRead()
+    expect(one - before).toBeLessThan(memory / 4)
+    await Promise.all([run(scheduler), run(scheduler)])
+    await vi.waitFor(async () => expect((await bytesRead()) - one).toBeGreaterThanOrEqual(memory), {
+      timeout: 20_000,
+    })
+  })
+
   it('is loaded ahead, and the spare serves one run alone', async () => {
     const scheduler = new Scheduler({ cacheDir: cache.directory })
     expect([await run(scheduler), await run(scheduler)]).toEqual(['disk-snapshot', 'disk-snapshot'])
@@ -241,6 +261,18 @@ async function oneQemu(): Promise<number> {
     },
     { timeout: 20_000, interval: 5 },
   )
+}
+
+/** Bytes of memory that the smallest template holds. */
+async function leastMemory(): Promise<number> {
+  const directory = join(cache.directory, 'templates')
+  const sizes = (await readdir(directory)).map(async (key) => {
+    const manifest = JSON.parse(await readFile(join(directory, key, 'manifest.json'), 'utf8')) as {
+      readonly ram: { readonly chunks: readonly (readonly [first: number, count: number])[] }
+    }
+    return manifest.ram.chunks.reduce((sum, [, count]) => sum + count * 2 ** 20, 0)
+  })
+  return Math.min(...(await Promise.all(sizes)))
 }
 
 /** Work directories of templates. */
