@@ -1,5 +1,4 @@
 // `npm test`: sets up what is missing, runs every check and every test, and counts them.
-import { join } from 'node:path'
 import { bootstrap, main, ROOT } from './bootstrap.mjs'
 import { Failure } from './bootstrap/failure.mjs'
 import { bold, dim, duration, green, red, say } from './bootstrap/report.mjs'
@@ -38,7 +37,6 @@ await main(async () => {
   const groups = chosenGroups(process.argv.slice(2))
   say(bold('exec-sandbox: setting up'))
   await bootstrap({ lint: groups.includes('rust'), image: groups.includes('vm') })
-  await shareCargoTarget()
   const results = []
   for (const step of steps().filter(({ group }) => groups.includes(group))) {
     say()
@@ -50,12 +48,6 @@ await main(async () => {
   }
   return summary(results)
 })
-
-/** What the agent is made of is compiled once for all clones of this user, like everything else that is built. */
-async function shareCargoTarget() {
-  const { resolvePaths } = await import('../dist/host/index.js')
-  process.env.CARGO_TARGET_DIR ??= join(resolvePaths(process.env).build, 'agent-target')
-}
 
 function line({ name, passed, failed }) {
   return `${failed === 0 ? green('✓') : red('✗')} ${name}: ${passed} passed, ${failed} failed`
