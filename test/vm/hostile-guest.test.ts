@@ -75,6 +75,21 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'nothing bad at all', moment: 'ended', attack: '', code: 'alive' },
 ]
 
+const hello = (json: string): string => `frame 1 0 0 = 0 ${hex(json)}`
+
+/** Of a guest that has not said HELLO yet: what it plays from its first instruction on, and the rule that it breaks. */
+const OPENINGS: readonly (readonly [name: string, script: string, rule: string | undefined])[] = [
+  ['noise', 'bytes 00ffdeadbeef00ffdeadbeef', 'magic'],
+  ['an answer', 'frame 4 0 1 = 0 7b7d', 'opening'],
+  ['output', 'frame 7 1 1 = 100', 'opening'],
+  ['credit', 'frame 8 0 1 = 0 ffffff7f', 'opening'],
+  ['a HELLO of four gigabytes', 'frame 1 0 0 4294967295 0', 'length'],
+  ['a HELLO that is no JSON', 'frame 1 0 0 = 0 7b22fffe22', 'json'],
+  ['a HELLO of another generation', hello('{"generation":3,"agent":"x"}'), 'generation'],
+  ['a HELLO without a generation, but with a prototype', hello('{"__proto__":{"generation":2,"agent":"x"}}'), 'json'],
+  ['a storm at its port and nothing bad', 'storm 200;hello', undefined],
+]
+
 /** A few of the largest frames, and what the collector has not got round to. */
 const MOST_GROWTH_BYTES = 150_000_000
 
@@ -106,6 +121,12 @@ describe('B05: a guest whose kernel is the attacker’s', () => {
       expect(process.memoryUsage.rss() - before.bytes).toBeLessThan(MOST_GROWTH_BYTES)
     },
   )
+
+  it.each(OPENINGS)('B05: that begins with %s ends as it must', async (_name, script, rule) => {
+    const verdict = await guests.judgeBoot(script)
+    expect(verdict).toMatchObject(rule === undefined ? { code: 'alive' } : { code: 'PROTOCOL', rule })
+    expect(qemuProcesses()).toHaveLength(1)
+  })
 
   it('B05: leaves its neighbour in the same process as it was', async () => {
     expect((await neighbour.runCode('echo $kept')).stdout).toBe('1\n')

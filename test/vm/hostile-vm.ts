@@ -60,11 +60,6 @@ export class HostileGuests implements AsyncDisposable {
     await rm(this.#directory, { recursive: true, force: true })
   }
 
-  /** Boots one that plays `script` from its first instruction. */
-  async boot(script: string, changes: Partial<LaunchOptions> = {}): Promise<Vm> {
-    return await launch(await this.#plan(script), '', changes)
-  }
-
   /** Saves one that said HELLO. */
   async save(): Promise<void> {
     const memory = { ram: join(this.#directory, 'ram'), state: join(this.#directory, 'state') }
@@ -79,25 +74,15 @@ export class HostileGuests implements AsyncDisposable {
 
   /** Resumes the saved one, uses it as a caller would, and tells how that ended. Its process is dead then. */
   async judge(moment: Moment, attack: string, changes: Partial<LaunchOptions> = {}): Promise<Verdict> {
-    if (this.#template === undefined) throw new Error('none has been saved')
-    const startedAt = performance.now()
-    const verdict = (error: unknown): Verdict => ({ ...told(error), elapsedMs: performance.now() - startedAt })
-    let vm: Vm
-    try {
-      vm = await launch(this.#template, MOMENTS[moment] + attack, changes)
-    } catch (error) {
-      return verdict(error)
-    }
-    await using _ended = vm
-    try {
-      if (moment === 'ready') throw vm.lostError(await vm.ended, false)
-      await (moment === 'executing' ? execute(vm) : run(vm))
-      if (await vm.isAlive(2_000)) return verdict(undefined)
-      await vm.close('it does not answer')
-      throw vm.lostError(await vm.ended, false)
-    } catch (error) {
-      return verdict(error)
-    }
+    const template = this.#template
+    if (template === undefined) throw new Error('none has been saved')
+    return await verdictOf(moment, async () => await launch(template, MOMENTS[moment] + attack, changes))
+  }
+
+  /** The same of one that plays `script` from its first instruction on: nothing has been said yet. */
+  async judgeBoot(script: string, changes: Partial<LaunchOptions> = {}): Promise<Verdict> {
+    const plan = await this.#plan(script)
+    return await verdictOf('running', async () => await launch(plan, '', changes))
   }
 
   async #plan(script: string): Promise<VmPlan> {
@@ -110,6 +95,27 @@ export class HostileGuests implements AsyncDisposable {
     const plan = (await testHost()).plan({ initramfs })
     // The plan's list of files names the initramfs, too.
     return withMemory(plan, plan.memory)
+  }
+}
+
+async function verdictOf(moment: Moment, start: () => Promise<Vm>): Promise<Verdict> {
+  const startedAt = performance.now()
+  const verdict = (error: unknown): Verdict => ({ ...told(error), elapsedMs: performance.now() - startedAt })
+  let vm: Vm
+  try {
+    vm = await start()
+  } catch (error) {
+    return verdict(error)
+  }
+  await using _ended = vm
+  try {
+    if (moment === 'ready') throw vm.lostError(await vm.ended, false)
+    await (moment === 'executing' ? execute(vm) : run(vm))
+    if (await vm.isAlive(2_000)) return verdict(undefined)
+    await vm.close('it does not answer')
+    throw vm.lostError(await vm.ended, false)
+  } catch (error) {
+    return verdict(error)
   }
 }
 
