@@ -13,6 +13,8 @@ let sandbox: Sandbox
 
 beforeAll(async () => {
   scheduler = new Scheduler()
+  // Else the first use would save the template beside this VM, in a QEMU of its own.
+  await scheduler.prepare({ language: 'python' })
   sandbox = await scheduler.create({ language: 'python', timeoutMs: 110_000 })
 })
 

@@ -100,6 +100,8 @@ describe('B05: a guest whose kernel is the attacker’s', () => {
   beforeAll(async () => {
     guests = await HostileGuests.prepare()
     scheduler = new Scheduler()
+    // Else the first use would save the template beside its VM, in a QEMU of its own.
+    await scheduler.prepare({ language: 'bash' })
     neighbour = await scheduler.create({ language: 'bash' })
     await neighbour.runCode('kept=1')
     await guests.save()
