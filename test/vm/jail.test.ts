@@ -127,21 +127,16 @@ describe('the jail', () => {
   })
 
   it('that a host process left half made is removed by the next start', async () => {
-    // bubblewrap waits for descriptor 3 while it sets up: the moment in which only its outer process can be killed.
-    const words = ['--unshare-user', '--unshare-pid', '--unshare-uts', '--hostname', 'exec-sandbox', '--info-fd', '4']
-    const outer = spawn('bwrap', [...words, '--block-fd', '3', '--ro-bind', '/', '/', '/bin/true'], {
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
-    })
-    const info = outer.stdio[4]
-    if (info === null || info === undefined) throw new Error('bubblewrap has no info descriptor')
-    const [text] = (await once(info, 'data')) as [Buffer]
-    const inner = Number(/"child-pid": (\d+)/.exec(text.toString())?.[1])
-    outer.kill('SIGKILL')
-    await once(outer, 'exit')
-    expect(existsSync(`/proc/${inner}/fd/0`)).toBe(true)
-    expect(await killOrphans()).toContain(inner)
-    await gone(inner)
-    expect(existsSync(`/proc/${inner}/fd/0`)).toBe(false)
+    let inner = 0
+    let killed: readonly number[] = []
+    // Tests beside this one start VMs, too: one of theirs may have been the next start.
+    for (let turn = 0; turn < 5 && !killed.includes(inner); turn += 1) {
+      inner = await halfMadeJail()
+      killed = await killOrphans()
+      await gone(inner)
+      expect(existsSync(`/proc/${inner}/fd/0`)).toBe(false)
+    }
+    expect(killed).toContain(inner)
   })
 
   it('boots the same VM when a container forbids it and the user turned it off', async () => {
@@ -246,6 +241,21 @@ function mountsOf(pid: number): readonly { readonly at: string; readonly options
     const [, , , , at = '', options = ''] = line.split(' ')
     return { at, options: options.split(',') }
   })
+}
+
+/** The inner process of a jail whose outer one was killed while it was set up. */
+async function halfMadeJail(): Promise<number> {
+  // bubblewrap waits for descriptor 3 while it sets up: the moment in which only its outer process can be killed.
+  const words = ['--unshare-user', '--unshare-pid', '--unshare-uts', '--hostname', 'exec-sandbox', '--info-fd', '4']
+  const outer = spawn('bwrap', [...words, '--block-fd', '3', '--ro-bind', '/', '/', '/bin/true'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+  })
+  const info = outer.stdio[4]
+  if (info === null || info === undefined) throw new Error('bubblewrap has no info descriptor')
+  const [text] = (await once(info, 'data')) as [Buffer]
+  outer.kill('SIGKILL')
+  await once(outer, 'exit')
+  return Number(/"child-pid": (\d+)/.exec(text.toString())?.[1])
 }
 
 /** A Node of its own that starts a VM, prints the pid of its outermost process and waits. */
