@@ -68,9 +68,10 @@ describe('QemuProcess', () => {
       },
     })
     await agentSpeaks(qemu.channelSocket)
+    // Console and channel are two sockets: which of them is read first, nobody knows.
+    await expect.poll(() => qemu.bootLog.text()).toContain('Run /init as init process')
     expect(lines.some((line) => /Linux version 6\./.test(line))).toBe(true)
     expect(lines.some((line) => line.includes('\n'))).toBe(false)
-    expect(qemu.bootLog.text()).toContain('Run /init as init process')
   })
 })
 
