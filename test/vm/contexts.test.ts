@@ -40,9 +40,11 @@ describe('contexts', () => {
   })
 
   it('run beside each other', async () => {
-    const { result } = await begun('print("up", flush=True)\nimport time\ntime.sleep(1)')
+    const waits = 'import os, time\nprint("up", flush=True)\nwhile not os.path.exists("/tmp/go"): time.sleep(0.01)'
+    const { result } = await begun(waits)
     expect((await sandbox.runCode('echo beside', { language: 'bash' })).stdout).toBe('beside\n')
     expect(sandbox.contexts.list()[0]).toMatchObject({ busy: true })
+    await sandbox.runCode('touch /tmp/go', { language: 'bash' })
     expect((await result).exitCode).toBe(0)
   })
 
