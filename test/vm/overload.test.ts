@@ -24,9 +24,11 @@ describe('a hundred runs at once', () => {
     expect(seen.memoryMb).toBeLessThanOrEqual(seen.budget.memoryMb)
     // There was a line, so the budget was what held them back.
     expect(seen.waiting).toBeGreaterThan(RUNS / 2)
-    // Whoever comes later may finish earlier by as many places as there are VMs at work, and no more.
     for (const [place, index] of finished.entries()) {
-      expect(Math.abs(place - index)).toBeLessThanOrEqual(2 * seen.working)
+      // Whoever comes later may finish earlier by as many places as there are VMs at work, and no more.
+      expect(index - place).toBeLessThanOrEqual(2 * seen.working)
+      // One whose VM stood still for a while is overtaken by those beside it, and by none of a long line.
+      expect(place - index).toBeLessThan(RUNS / 4)
     }
     const { admission, templates } = scheduler.stats()
     expect(admission).toMatchObject({ waiting: 0, refused: 0 })
