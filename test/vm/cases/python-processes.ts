@@ -29,8 +29,9 @@ export const pythonProcessCases: readonly Case[] = [
   python('a daemon outlives its run and what it prints is not lost', [
     ok(
       lines`
-        import os, time
+        import os
         r, w = os.pipe()
+        ended, end = os.pipe()
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
@@ -40,10 +41,11 @@ export const pythonProcessCases: readonly Case[] = [
                 os._exit(0)
             os._exit(0)
         _ = os.wait()
+        os.close(end)
       `,
       { stdout: '' },
     ),
-    ok('os.close(w)\ntime.sleep(0.2)', { stdout: 'daemon\n' }),
+    ok('os.close(w)\n_ = os.read(ended, 1)', { stdout: 'daemon\n' }),
   ]),
   python('a child that nobody waits for does not hold up the run', [
     ok('import os, time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)\nprint("parent")', {
@@ -194,8 +196,8 @@ export const pythonProcessCases: readonly Case[] = [
       stderr: '',
     }),
     ok('run(lambda: display("from a thread"))', { results: ["'from a thread'"] }),
-    ok('threading.Timer(0.05, print, ["timer"]).start()'),
-    ok('import time\ntime.sleep(0.1)', { stdout: 'timer\n' }),
+    ok('timer = threading.Timer(0.5, print, ["timer"])\ntimer.start()', { stdout: '' }),
+    ok('timer.join()', { stdout: 'timer\n' }),
   ]),
   python('values that several threads display at once arrive whole', [
     ok(
