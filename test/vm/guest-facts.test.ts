@@ -227,7 +227,8 @@ describe('what the host is told', () => {
     }
     await time(1_000)
     const small = await time(50_000)
-    const large = await time(400_000)
+    // The better of two: a machine that others use may stand still for seconds.
+    const large = Math.min(await time(400_000), await time(400_000))
     // Eight times the lines; what is quadratic anywhere would take sixty-four times as long.
     expect(large / small).toBeLessThan(24)
   })
