@@ -154,9 +154,12 @@ describe('an installation that fails', () => {
     expect(qemuProcesses()).toEqual([])
   })
 
-  it('because the index is not there, out of order or silent may be tried again, and is right then', async () => {
+  it('because the index is not there, out of order or silent may be tried again, and is right then', {
+    timeout: 300_000,
+  }, async () => {
     await using index = await startPackageIndex({ files })
-    await using scheduler = schedulerOf({ pythonIndexUrl: index.pythonIndexUrl, timeoutMs: 25_000 })
+    // What succeeds here takes 10 s where nothing else is done.
+    await using scheduler = schedulerOf({ pythonIndexUrl: index.pythonIndexUrl, timeoutMs: 100_000 })
     index.misbehave = 503
     const broken = await failureOf(scheduler.create({ packages: ['left'] }))
     expect(broken).toMatchObject({ code: 'PACKAGE', retryable: true })
