@@ -68,7 +68,7 @@ export default defineConfig({
           sequence: { groupOrder: 3 },
         },
       },
-      // Takes protections away and demands that the suite notices: about an hour (`npm run test:mutations`).
+      // Takes protections away and demands that the suite notices: half an hour (`npm run test:mutations`).
       {
         test: {
           name: 'mutations',
