@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, open, readdir, rename, rm, truncate } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { resolvePaths } from '../../src/host/index.ts'
 import { openImage } from '../../src/image/index.ts'
 import { type RunResult, Scheduler } from '../../src/index.ts'
@@ -56,6 +56,10 @@ describe('a damaged template', () => {
 describe('a template', () => {
   it('of what does not boot is not tried, and closing has nothing to wait for', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'no-boot-'))
+    onTestFinished(async () => {
+      vi.unstubAllEnvs()
+      await rm(directory, { recursive: true })
+    })
     const { directory: original } = await openImage({ paths: resolvePaths(process.env), env: process.env })
     vi.stubEnv('EXEC_SANDBOX_IMAGE_DIR', makeHostileImage('agent-dies', 'boot', original, directory))
     const { logger, lines } = recordingLogger()
@@ -67,9 +71,7 @@ describe('a template', () => {
       { code: 'BOOT' },
     ])
     await scheduler.close()
-    vi.unstubAllEnvs()
     expect(lines.filter((line) => line.includes('no template was saved'))).toEqual([])
-    await rm(directory, { recursive: true })
   })
 
   it('D01: of another QEMU is another one, and each QEMU is resumed from its own', async () => {

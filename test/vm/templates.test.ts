@@ -266,7 +266,8 @@ async function oneQemu(): Promise<number> {
 /** Bytes of memory that the smallest template holds. */
 async function leastMemory(): Promise<number> {
   const directory = join(cache.directory, 'templates')
-  const sizes = (await readdir(directory)).map(async (key) => {
+  const keys = (await readdir(directory)).filter((name) => /^[0-9a-f]+$/.test(name))
+  const sizes = keys.map(async (key) => {
     const manifest = JSON.parse(await readFile(join(directory, key, 'manifest.json'), 'utf8')) as {
       readonly ram: { readonly chunks: readonly (readonly [first: number, count: number])[] }
     }
